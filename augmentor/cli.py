@@ -1,0 +1,161 @@
+"""One command a verb, nothing else: arguments in, one line of result or error out."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from functools import wraps
+from pathlib import Path
+from typing import Any
+
+import click
+
+PATH = click.Path(path_type=Path)
+
+
+def answers(verb: Callable[..., Any]) -> Callable[..., Any]:
+    """Turn a user's error into one line on stderr and exit code 2; Ctrl-C into exit code 130."""
+
+    @wraps(verb)
+    def wrapped(*args: Any, **options: Any) -> None:
+        from data_adapters.errors import UserError
+
+        try:
+            verb(*args, **options)
+        except UserError as error:
+            click.echo(f"{type(error).__name__}: {error}", err=True)
+            sys.exit(2)
+        except KeyboardInterrupt:
+            click.echo("interrupted: the same command with the same arguments goes on", err=True)
+            sys.exit(130)
+
+    return wrapped
+
+
+runs_option = click.option("--runs", type=PATH, default=Path("runs"), show_default=True, help="Folder of runs.")
+run_option = click.option("--run", help="Run to use, a folder or name; the latest when absent.")
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(package_name="t2t-augmentor", prog_name="augmentor")
+def main() -> None:
+    """Make medical and satellite imagery where there is too little of it."""
+
+
+@main.command()
+@click.argument("source", type=PATH)
+@answers
+def inspect(source: Path) -> None:
+    """Say what is in SOURCE: series, spacing, gaps, bands, dates, labels, and a recipe for it."""
+    from augmentor.inspect import inspect
+
+    click.echo(inspect(source))
+
+
+@main.command()
+@click.argument("recipe")
+@click.option("--data", type=PATH, help="File or folder of images; overrides data.path.")
+@click.option("--set", "changes", multiple=True, metavar="A.B=C", help="Change a value of the recipe.")
+@click.option("--store", type=PATH, default=Path("runs/tiles"), show_default=True, help="Folder of tile stores.")
+@answers
+def ingest(recipe: str, data: Path | None, changes: tuple[str, ...], store: Path) -> None:
+    """Cut the data of RECIPE into tiles, split by patient or place. `train` does it when needed."""
+    from augmentor import recipe as recipes
+    from augmentor.ingest import ingest
+
+    found = ingest(recipes.load(recipe, changes, path=data), store)
+    held_out = len(found.rows(held_out=True))
+    click.echo(f"{found.folder}: {len(found.index)} tiles, {held_out} of them held out")
+
+
+@main.command()
+@click.argument("recipe", required=False)
+@click.option("--data", type=PATH, help="File or folder of images; overrides data.path.")
+@click.option("--masks", type=PATH, help="Cloud masks on the same grid (to train a fill run on a stack).")
+@click.option("--set", "changes", multiple=True, metavar="A.B=C", help="Change a value of the recipe.")
+@click.option("--resume", is_flag=False, flag_value="latest", help="Go on with an interrupted run (the latest).")
+@runs_option
+@answers
+def train(
+    recipe: str | None, data: Path | None, masks: Path | None, changes: tuple[str, ...], resume: str | None, runs: Path
+) -> None:
+    """Train a run from RECIPE: a YAML file, or the name of one that is shipped (see `recipes`)."""
+    from augmentor.errors import RecipeError
+    from augmentor.train import train
+
+    if recipe is None and resume is None:
+        raise RecipeError("no recipe named", do="give one, or --resume; `augmentor recipes` lists the shipped ones")
+    run = train(
+        recipe or "", data=data, masks=masks, changes=changes, runs=runs, resume=resume is not None and (resume or True)
+    )
+    click.echo(f"{run.folder}: trained")
+
+
+@main.command()
+@click.option("--n", type=click.IntRange(min=1), required=True, help="How many samples.")
+@run_option
+@click.option("-o", "--out", type=PATH, help="Folder to write; one below the run's by default.")
+@click.option("--format", type=click.Choice(["source", "dicom", "nifti", "geotiff", "png"]), help="What to write.")
+@click.option("--condition", multiple=True, metavar="NAME=VALUE", help="Ask for a value of a condition.")
+@click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True)
+@runs_option
+@answers
+def synthesize(
+    n: int, run: str | None, out: Path | None, format: str | None, condition: tuple[str, ...], seed: int, runs: Path
+) -> None:
+    """Write samples of a run in the source's format, with labels.csv and a contact sheet.
+
+    The same command after an interruption goes on where it stopped.
+    """
+    from augmentor.errors import WrongCondition
+    from augmentor.synthesize import synthesize
+
+    asked = {}
+    for pair in condition:
+        name, equals, value = pair.partition("=")
+        if not equals:
+            raise WrongCondition(f"--condition {pair!r} has no '='", do="write it as name=value")
+        asked[name] = value
+    folder = synthesize(n, run=run, out=out, format=format, condition=asked, seed=seed, runs=runs)
+    click.echo(f"{folder}: {n} samples")
+
+
+@main.command()
+@click.argument("source", type=PATH)
+@click.option("-o", "--out", type=PATH, required=True, help="File, or folder for a series or stack.")
+@click.option("--mask", type=PATH, help="Raster, volume or dated folder on the same grid; not zero is a hole.")
+@run_option
+@click.option("--prior-only", is_flag=True, help="Use the classical answer alone.")
+@runs_option
+@answers
+def fill(source: Path, out: Path, mask: Path | None, run: str | None, prior_only: bool, runs: Path) -> None:
+    """Rebuild missing slices, clouds or nodata of SOURCE; every observed pixel stays as it was."""
+    from augmentor.fill import fill
+
+    filled = fill(source, out, mask=mask, run=run, runs=runs, prior_only=prior_only)
+    click.echo(f"{filled.files[0]}: {filled.holes}, {filled.pixels} pixels rebuilt by {filled.method}")
+
+
+@main.command()
+@click.argument("name", required=False)
+@answers
+def recipes(name: str | None) -> None:
+    """List the shipped recipes, or print the one called NAME."""
+    from augmentor import recipe as known
+
+    if name is None:
+        for shipped in known.shipped():
+            click.echo(f"{shipped:22} {known.load(shipped).about}")
+        return
+    known.load(name)
+    click.echo((known.shipped().get(name) or Path(name)).read_text(), nl=False)
+
+
+@main.command()
+@click.option("-o", "--out", type=PATH, default=Path("demo"), show_default=True, help="Folder to write.")
+@answers
+def demo(out: Path) -> None:
+    """Draw phantoms, train, synthesize and fill on them in minutes, and show it all on one page."""
+    from augmentor.demo import demo
+
+    click.echo(f"{demo(out)}: open it in a browser")

@@ -1,0 +1,55 @@
+"""What can go wrong for a user of the verbs. The errors of files are in ``data_adapters.errors``."""
+
+from __future__ import annotations
+
+from data_adapters.errors import DataError, UserError
+
+__all__ = [
+    "DataError",
+    "DeviceMissing",
+    "LabelError",
+    "NoRun",
+    "NothingToFill",
+    "OutputInTheWay",
+    "RecipeError",
+    "RunError",
+    "TooLittleData",
+    "UserError",
+    "WrongCondition",
+]
+
+
+class RecipeError(UserError):
+    """The recipe says something that it may not, or a value that makes no sense."""
+
+
+class LabelError(UserError):
+    """The label file is absent, lacks a column, or misses images."""
+
+
+class TooLittleData(UserError):
+    """Fewer images or groups than training and a held-out part need."""
+
+
+class NoRun(UserError):
+    """No finished or resumable run where one was expected."""
+
+
+class RunError(UserError):
+    """A run's folder is incomplete or of another kind than the verb needs."""
+
+
+class WrongCondition(UserError):
+    """A condition or value that the run does not know."""
+
+
+class OutputInTheWay(UserError):
+    """The output exists, and was not made by the same command."""
+
+
+class NothingToFill(UserError):
+    """No hole was found, or nothing but holes."""
+
+
+class DeviceMissing(UserError):
+    """The recipe asks for a device that this machine lacks."""

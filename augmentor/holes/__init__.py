@@ -1,0 +1,1 @@
+"""What is missing in a scene, and the classical answer to it."""

@@ -1,0 +1,65 @@
+"""Label files: a CSV with a column ``file`` and one column a condition."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Iterable
+from pathlib import Path
+
+from augmentor.errors import LabelError
+
+Row = dict[str, str]
+
+
+def find(folder: Path) -> list[Path]:
+    """CSV files in a folder, or beside a file, that have a column ``file``."""
+    home = folder if folder.is_dir() else folder.parent
+    found = []
+    for path in sorted(home.glob("*.csv")):
+        with path.open(newline="", encoding="utf-8-sig", errors="replace") as stream:
+            if "file" in next(csv.reader(stream), []):
+                found.append(path)
+    return found
+
+
+def read(path: Path, columns: Iterable[str]) -> dict[str, Row]:
+    """Rows by file, keyed by the path relative to the label file.
+
+    Raises:
+        LabelError: if the file is absent or lacks a column; the columns that it has are named.
+    """
+    if not path.is_file():
+        raise LabelError("no such label file", where=path, do="set data.labels to a CSV with a column `file`")
+    with path.open(newline="", encoding="utf-8-sig") as stream:
+        reader = csv.DictReader(stream)
+        for column in ("file", *columns):
+            if column not in (reader.fieldnames or []):
+                raise LabelError(
+                    f"has no column {column!r}", where=path, do=f"it has: {', '.join(reader.fieldnames or [])}"
+                )
+        return {row["file"]: row for row in reader}
+
+
+def match(rows: dict[str, Row], labels: Path, images: list[Path]) -> dict[Path, Row]:
+    """The row of each labelled image; images that no row names are left out.
+
+    An image is labelled by its path relative to the label file. A folder of a series is labelled by the
+    folder's path.
+
+    Raises:
+        LabelError: if rows name files that are not there, or no image is named at all.
+    """
+    home = labels.parent.resolve()
+    by_path = {(home / name).resolve(): (name, row) for name, row in rows.items()}
+    found = {image: by_path[image.resolve()][1] for image in images if image.resolve() in by_path}
+    missing = [name for path, (name, _) in by_path.items() if not path.exists()]
+    if missing:
+        listed = ", ".join(missing[:3]) + (", ..." if len(missing) > 3 else "")
+        raise LabelError(
+            f"names {len(missing)} files that are not there ({listed})", where=labels, do="mend the rows or the files"
+        )
+    if not found:
+        raise LabelError(
+            f"names none of the {len(images)} images found", where=labels, do="give paths relative to the label file"
+        )
+    return found

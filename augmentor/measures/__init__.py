@@ -1,0 +1,1 @@
+"""How good samples are: fixed features, distances between sets, copies."""

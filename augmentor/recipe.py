@@ -1,0 +1,212 @@
+"""What a recipe may say. YAML in, a checked ``Recipe`` out; nothing in it is ever executed."""
+
+from __future__ import annotations
+
+import difflib
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from importlib.resources import files
+from pathlib import Path
+from typing import Any, Literal
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from augmentor.errors import RecipeError
+
+
+class Section(BaseModel):
+    """A part of a recipe: unknown keys are refused, values do not change."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Data(Section):
+    """Where the images are and what is known of them."""
+
+    path: Path | None = Field(None, description="file or folder; --data overrides it")
+    labels: str | None = Field(None, description="CSV beside the images with a column `file`")
+    group: str | None = Field(None, description="label column naming the patient or place, for the split")
+    modality: str = Field("", description="what plain images and NIfTI are: CR, CT, MR, ...")
+    masks: Path | None = Field(None, description="cloud masks on the same grid (fill only)")
+
+
+class Condition(Section):
+    """One thing a sample can be asked to be."""
+
+    kind: Literal["class"] = "class"
+    column: str = Field(description="column of the label file")
+
+
+class Tiles(Section):
+    """How scenes are cut."""
+
+    size: tuple[int, int] = Field((64, 64), description="rows and columns")
+    cut: Literal["whole", "grid"] = Field("whole", description="one resized tile an image, or windows at full detail")
+    overlap: float = Field(0.0, ge=0, lt=1, description="of neighbouring windows")
+    valid_at_least: float = Field(0.5, ge=0, le=1, description="part of a tile that must be observed")
+    limits: tuple[float, float] | None = Field(None, description="physical values of -1 and 1; fitted when absent")
+    flips: bool = Field(False, description="mirror and quarter-turn tiles in training: never for chests")
+    held_out: float = Field(0.15, gt=0, lt=1, description="part of the groups never trained on")
+
+
+class Model(Section):
+    """The size of the network."""
+
+    preset: Literal["tiny", "small", "base", "large"] = "tiny"
+
+
+class Game(Section):
+    """How the networks are trained; see docs/model.md for what each was measured to do."""
+
+    images: int = Field(60_000, gt=0, description="tiles shown in all")
+    batch: int = Field(16, ge=4, multiple_of=4)
+    warm_start: float = Field(0.5, ge=0, le=1, description="part of the run that trains the autoencoder alone")
+    judge_alone: float = Field(0.05, ge=0, le=1, description="part of the run that trains the discriminator alone")
+    loss: Literal["relativistic", "non_saturating"] = "relativistic"
+    penalty: Literal["approximate", "exact"] = "approximate"
+    adversarial_weight: float = Field(0.3, ge=0)
+    reconstruction_adversarial_weight: float = Field(0.1, ge=0)
+    kl_weight: float = Field(1e-4, ge=0)
+    condition_drop: float = Field(0.1, ge=0, le=1)
+    device: Literal["auto", "cpu", "cuda"] = "auto"
+    checkpoint_every: int = Field(8_000, gt=0, description="tiles between checkpoints")
+
+
+class Synthesis(Section):
+    """What samples are written as."""
+
+    format: Literal["source", "dicom", "nifti", "geotiff", "png"] = "source"
+
+
+class Recipe(Section):
+    """Everything that decides a run."""
+
+    name: str = Field(pattern=r"^[A-Za-z0-9_-]+$")
+    about: str = ""
+    task: Literal["synthesize", "fill"] = "synthesize"
+    data: Data = Data()
+    conditions: dict[str, Condition] = {}
+    tiles: Tiles = Tiles()
+    model: Model = Model()
+    game: Game = Game()
+    synthesis: Synthesis = Synthesis()
+    seed: int = 0
+
+    @model_validator(mode="after")
+    def _sound(self) -> Recipe:
+        if self.conditions and not self.data.labels:
+            raise ValueError("conditions need data.labels, the CSV that holds them")
+        if self.game.warm_start + self.game.judge_alone > 1:
+            raise ValueError("game.warm_start and game.judge_alone together exceed 1")
+        return self
+
+    def digest(self) -> str:
+        """A hex digest of everything that decides the outcome."""
+        return hashlib.sha256(json.dumps(self.model_dump(mode="json"), sort_keys=True).encode()).hexdigest()
+
+    def to_yaml(self) -> str:
+        return yaml.safe_dump(self.model_dump(mode="json"), sort_keys=False)
+
+
+def shipped() -> dict[str, Path]:
+    """The recipes that come with the package, by name."""
+    here = Path(__file__).parent.parent / "recipes"
+    folder = here if here.is_dir() else Path(str(files("recipes")))
+    return {path.stem: path for path in sorted(folder.glob("*.yaml"))}
+
+
+def load(source: str | Path, changes: Sequence[str] = (), **data: Path | None) -> Recipe:
+    """Read a recipe: a file, or the name of a shipped one; then apply ``a.b=c`` changes.
+
+    ``data`` overrides keys of the ``data`` section (``path=...``) where not None.
+
+    Raises:
+        RecipeError: naming file, line and key of what is wrong, with the nearest known key.
+    """
+    path = Path(source)
+    if not path.is_file() and str(source) in shipped():
+        path = shipped()[str(source)]
+    if not path.is_file():
+        near = difflib.get_close_matches(path.stem, shipped(), n=1)
+        hint = f"did you mean {near[0]}?" if near else f"shipped ones: {', '.join(shipped())}"
+        raise RecipeError("no such recipe", where=source, do=hint)
+    try:
+        text = path.read_text(encoding="utf-8")
+        tree = yaml.compose(text, Loader=yaml.SafeLoader)
+        record = yaml.safe_load(text)
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise RecipeError(f"is not YAML ({error})", where=path, do="mend the syntax") from error
+    if not isinstance(record, dict):
+        raise RecipeError("holds no keys", where=path, do="start from one of the shipped recipes")
+    for change in changes:
+        _apply(record, change)
+    for key, value in data.items():
+        if value is not None:
+            record.setdefault("data", {})[key] = str(value)
+    try:
+        return Recipe.model_validate(record)
+    except ValidationError as error:
+        raise _explain(error, path, tree) from None
+
+
+def _apply(record: dict[str, Any], change: str) -> None:
+    key, equals, text = change.partition("=")
+    if not equals:
+        raise RecipeError(f"--set {change!r} has no '='", do="write it as section.key=value")
+    *sections, last = key.strip().split(".")
+    for section in sections:
+        record = record.setdefault(section, {})
+        if not isinstance(record, dict):
+            raise RecipeError(f"--set {change!r}: {section} is no section", do="write it as section.key=value")
+    try:
+        record[last] = yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        raise RecipeError(f"--set {change!r} is not YAML ({error})", do="quote the value") from error
+
+
+def _explain(error: ValidationError, path: Path, tree: yaml.Node | None) -> RecipeError:
+    """The first complaint as file:line, with the nearest known key for an unknown one."""
+    first = error.errors()[0]
+    location = [str(part) for part in first["loc"]]
+    line = _line(tree, location)
+    where = f"{path}:{line}" if line else str(path)
+    key = ".".join(location)
+    if first["type"] == "extra_forbidden":
+        known = _known_keys(location[:-1])
+        near = difflib.get_close_matches(location[-1], known, n=1)
+        hint = f"did you mean {near[0]}?" if near else f"known keys: {', '.join(known)}"
+        return RecipeError(f"unknown key {key!r}", where=where, do=hint)
+    message = first["msg"].removeprefix("Value error, ")
+    return RecipeError(f"{key + ': ' if key else ''}{message}", where=where, do="mend the value")
+
+
+def _known_keys(sections: Sequence[str]) -> list[str]:
+    model: Any = Recipe
+    for section in sections:
+        if isinstance(model, type) and issubclass(model, BaseModel) and section in model.model_fields:
+            model = model.model_fields[section].annotation
+        if model == dict[str, Condition] and section != "conditions":
+            model = Condition
+    return list(model.model_fields) if isinstance(model, type) and issubclass(model, BaseModel) else []
+
+
+def _line(node: yaml.Node | None, location: Sequence[str]) -> int:
+    """Line of a key in the YAML, counting from 1; of its nearest parent, or 0 where there is none."""
+    line = 0
+    for part in location:
+        if not isinstance(node, yaml.MappingNode):
+            break
+        for key, value in node.value:
+            if key.value == part:
+                line, node = key.start_mark.line + 1, value
+                break
+        else:
+            break
+    return line
+
+
+def as_mapping(recipe: Recipe) -> Mapping[str, Any]:
+    """The recipe as plain values, for a checkpoint or a report."""
+    return recipe.model_dump(mode="json")

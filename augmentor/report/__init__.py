@@ -1,0 +1,1 @@
+"""What a person looks at: contact sheets, before/after pictures, one HTML page."""

@@ -1,0 +1,160 @@
+"""A run: a folder with the resolved recipe, checkpoints, the log, and where it all came from."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+from augmentor import recipe as recipes
+from augmentor.errors import NoRun, RunError
+from augmentor.recipe import Recipe
+from augmentor.scaling import Scaling
+from data_adapters import Template
+from data_adapters.atomic import replacing, write_json
+
+LATEST = "latest"
+TOOL = "t2t-augmentor"
+
+
+def tool_version() -> str:
+    """The installed version, or ``unknown`` where the package runs uninstalled."""
+    try:
+        return version(TOOL)
+    except PackageNotFoundError:
+        return "unknown"
+
+
+@dataclass(frozen=True)
+class Facts:
+    """What a trained generator needs beside its weights.
+
+    ``combinations`` are the conditions as they occur together in training, with counts. A run that fills
+    has ``context`` channels, and a ``gain`` in [0, 1] a channel: how much of its correction is to be applied.
+    """
+
+    channels: int
+    context: int
+    tile: tuple[int, int]
+    preset: str
+    conditions: Mapping[str, tuple[str, ...]]
+    combinations: tuple[tuple[dict[str, str], int], ...]
+    scaling: Scaling
+    template: Template
+    gain: tuple[float, ...] = ()
+
+    def as_dict(self) -> dict[str, Any]:
+        return {
+            "channels": self.channels,
+            "context": self.context,
+            "tile": list(self.tile),
+            "preset": self.preset,
+            "conditions": {name: list(classes) for name, classes in self.conditions.items()},
+            "combinations": [[values, count] for values, count in self.combinations],
+            "scaling": {"low": list(self.scaling.low), "high": list(self.scaling.high)},
+            "template": self.template.as_dict(),
+            "gain": list(self.gain),
+        }
+
+    @classmethod
+    def from_dict(cls, record: Mapping[str, Any]) -> Facts:
+        return cls(
+            channels=record["channels"],
+            context=record["context"],
+            tile=(record["tile"][0], record["tile"][1]),
+            preset=record["preset"],
+            conditions={name: tuple(classes) for name, classes in record["conditions"].items()},
+            combinations=tuple((dict(values), int(count)) for values, count in record["combinations"]),
+            scaling=Scaling(tuple(record["scaling"]["low"]), tuple(record["scaling"]["high"])),
+            template=Template.from_dict(record["template"]),
+            gain=tuple(record["gain"]),
+        )
+
+
+@dataclass(frozen=True)
+class Run:
+    """One run's folder; every file in it is written atomically."""
+
+    folder: Path
+
+    @classmethod
+    def create(cls, recipe: Recipe, runs: Path, *, source: str, tiles: Path) -> Run:
+        """A new numbered folder, ``runs/<recipe>-001``, that is the latest from now on."""
+        runs.mkdir(parents=True, exist_ok=True)
+        numbers = [int(m.group(1)) for p in runs.iterdir() if (m := re.fullmatch(rf"{recipe.name}-(\d+)", p.name))]
+        run = cls(runs / f"{recipe.name}-{max(numbers, default=0) + 1:03d}")
+        run.folder.mkdir()
+        with replacing(run.folder / "recipe.yaml") as temporary:
+            temporary.write_text(recipe.to_yaml())
+        origin = {"tool": TOOL, "version": tool_version(), "recipe": recipe.digest(), "source": source}
+        write_json(run.folder / "provenance.json", origin | {"tiles": str(tiles)})
+        run.make_latest()
+        return run
+
+    @classmethod
+    def find(cls, name: str | Path | None, runs: Path) -> Run:
+        """A run by folder or by name below ``runs``; the latest when none is named.
+
+        Raises:
+            NoRun: if there is none.
+        """
+        if name is None:
+            folder = runs / LATEST
+            if not folder.is_dir():
+                raise NoRun("no run yet", where=runs, do="train one: augmentor train RECIPE --data PATH")
+            return cls(folder.resolve())
+        for folder in (Path(name), runs / str(name)):
+            if (folder / "recipe.yaml").is_file():
+                return cls(folder.resolve())
+        raise NoRun("no such run", where=name, do=f"name a folder, or one of those in {runs}")
+
+    def make_latest(self) -> None:
+        """Point ``runs/latest`` here."""
+        link = self.folder.parent / f".{LATEST}-{os.getpid()}"
+        link.unlink(missing_ok=True)
+        link.symlink_to(self.folder.name)
+        os.replace(link, self.folder.parent / LATEST)
+
+    @property
+    def name(self) -> str:
+        return self.folder.name
+
+    @property
+    def recipe(self) -> Recipe:
+        return recipes.load(self.folder / "recipe.yaml")
+
+    @property
+    def provenance(self) -> dict[str, Any]:
+        return dict(json.loads((self.folder / "provenance.json").read_text()))
+
+    @property
+    def weights(self) -> Path:
+        """The averaged generator, safetensors."""
+        return self.folder / "generator.safetensors"
+
+    @property
+    def facts(self) -> Facts:
+        """What goes with the weights.
+
+        Raises:
+            RunError: if training has not yet written a checkpoint.
+        """
+        path = self.folder / "facts.json"
+        if not path.is_file() or not self.weights.is_file():
+            raise RunError("has no checkpoint yet", where=self.folder, do="train it further: augmentor train --resume")
+        return Facts.from_dict(json.loads(path.read_text()))
+
+    def checkpoint_digest(self) -> str:
+        """SHA-256 of the weights, which every output names."""
+        return hashlib.sha256(self.weights.read_bytes()).hexdigest()
+
+    def log(self, record: Mapping[str, Any]) -> None:
+        """Append one line to ``log.jsonl``."""
+        with (self.folder / "log.jsonl").open("a") as stream:
+            stream.write(json.dumps(record) + "\n")

@@ -1,0 +1,1 @@
+"""The network: recursive token fusion going in, its mirror coming out."""

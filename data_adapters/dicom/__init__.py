@@ -1,0 +1,57 @@
+"""DICOM: single images and series."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from data_adapters.errors import BurnedInText, NoPixels, NotThisFormat, UserError
+from data_adapters.scene import Provenance, Scene, Template
+
+NAME = "dicom"
+SUFFIXES = (".dcm", ".dicom", ".ima")
+
+
+def claims(path: Path, head: bytes) -> bool:
+    """Whether the content is DICOM: the preamble's magic, or a data set without one (PS3.10 section 7)."""
+    if head[128:132] == b"DICM":
+        return True
+    # Without a preamble: the first element is of group 0002 or 0008, in either byte order.
+    return head[:2] in (b"\x08\x00", b"\x02\x00") and head[2:4] != b"\x00\x08" or head[:4] == b"\x00\x08\x00\x05"
+
+
+def scan(files: Sequence[Path]) -> tuple[list[Scene], list[UserError]]:
+    """Scenes from headers alone, and an error for every file that gives none."""
+    from data_adapters.dicom import decode
+    from data_adapters.dicom.series import scenes
+
+    images, problems = [], list[UserError]()
+    with decode.lenient():
+        for path in files:
+            try:
+                header = decode.read_header(path)
+                if len(header) == 0:
+                    raise NotThisFormat("no DICOM element found", where=path, do="remove it or restore it")
+                if not decode.has_pixels(header):
+                    what = getattr(header.get("SOPClassUID"), "name", None) or header.get("Modality", "unknown object")
+                    raise NoPixels(f"holds no image ({what})", where=path, do="nothing; it is passed over")
+                if str(header.get("BurnedInAnnotation", "")).upper() == "YES":
+                    raise BurnedInText("says that text is burned into its pixels", where=path, do="crop or mask it first")
+                images.append((path, header))
+            except UserError as error:
+                problems.append(error)
+        found, senseless = scenes(images)
+    return found, problems + senseless
+
+
+def write_sample(
+    stem: Path, values: NDArray[np.floating[Any]], template: Template, provenance: Provenance
+) -> list[Path]:
+    """A synthetic sample, (C, S, H, W) in physical units, as DICOM of its own modality."""
+    from data_adapters.dicom.synthetic import write_synthetic
+
+    return write_synthetic(stem, values, template, provenance)

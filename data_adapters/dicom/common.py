@@ -1,0 +1,90 @@
+"""What every DICOM file that we write has in common."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from pydicom.dataset import Dataset, FileMetaDataset
+from pydicom.uid import ExplicitVRLittleEndian, generate_uid
+
+from data_adapters.atomic import replacing
+from data_adapters.scene import Provenance
+
+IMPLEMENTATION = generate_uid(entropy_srcs=["t2t-augmentor", "implementation"])
+MAKER = "t2t-augmentor"
+
+
+def uid(provenance: Provenance, *parts: object) -> str:
+    """A UID derived from what was made and how, so that a rerun gives the same one."""
+    return generate_uid(entropy_srcs=[provenance.digest(*parts)])
+
+
+def code(value: str, scheme: str, meaning: str) -> Dataset:
+    """One coded concept (PS3.3 section 8)."""
+    item = Dataset()
+    item.CodeValue = value
+    item.CodingSchemeDesignator = scheme
+    item.CodeMeaning = meaning
+    return item
+
+
+def contribution(provenance: Provenance, purpose: Dataset) -> Dataset:
+    """An item of ContributingEquipmentSequence naming tool, version and checkpoint (PS3.3 C.12.1)."""
+    item = Dataset()
+    item.PurposeOfReferenceCodeSequence = [purpose]
+    item.Manufacturer = MAKER
+    item.ManufacturerModelName = provenance.method[:64]
+    item.SoftwareVersions = [provenance.version, f"checkpoint {provenance.checkpoint[:16] or 'none'}"]
+    item.ContributionDescription = f"recipe {provenance.recipe[:16] or 'none'}, seed {provenance.seed}"
+    return item
+
+
+def set_pixels(dataset: Dataset, stored: NDArray[Any], padding: float | None = None) -> None:
+    """Put (rows, columns) stored values into a data set, native, with the range it has to state."""
+    dataset.Rows, dataset.Columns = stored.shape[:2]
+    dataset.BitsAllocated = stored.dtype.itemsize * 8
+    word = "SS" if stored.dtype.kind == "i" else "US"
+    counted = stored[stored != padding] if padding is not None and (stored != padding).any() else stored
+    dataset.add_new("SmallestImagePixelValue", word, int(counted.min()))
+    dataset.add_new("LargestImagePixelValue", word, int(counted.max()))
+    data = stored.astype(stored.dtype.newbyteorder("<")).tobytes()
+    dataset.PixelData = data + b"\0" * (len(data) % 2)
+    dataset["PixelData"].VR = "OB" if stored.dtype.itemsize == 1 else "OW"
+
+
+def decimal(value: float) -> str:
+    """A number as a DS of at most 16 characters (PS3.5 6.2)."""
+    for digits in range(12, 3, -1):
+        text = f"{value:.{digits}g}"
+        if len(text) <= 16:
+            return text
+    raise ValueError(f"{value} does not fit a decimal string")
+
+
+def decimals(values: Sequence[float]) -> list[str]:
+    return [decimal(float(v)) for v in values]
+
+
+def save(dataset: Dataset, destination: Path) -> Path:
+    """Write a data set, Explicit VR little endian unless its meta group says otherwise, atomically."""
+    meta = getattr(dataset, "file_meta", None) or FileMetaDataset()
+    meta.MediaStorageSOPClassUID = dataset.SOPClassUID
+    meta.MediaStorageSOPInstanceUID = dataset.SOPInstanceUID
+    meta.ImplementationClassUID = IMPLEMENTATION
+    meta.ImplementationVersionName = "AUGMENTOR"
+    if "TransferSyntaxUID" not in meta:
+        meta.TransferSyntaxUID = ExplicitVRLittleEndian
+    dataset.file_meta = meta
+    with replacing(destination) as temporary:
+        dataset.save_as(temporary, enforce_file_format=True)
+    return destination
+
+
+def display_window(stored: NDArray[Any], slope: float, intercept: float) -> tuple[float, float]:
+    """Window centre and width, in physical units, that show 99 % of the values."""
+    low, high = np.percentile(stored, (0.5, 99.5)) * slope + intercept
+    return float(low + high) / 2, max(1.0, float(high - low))

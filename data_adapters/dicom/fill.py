@@ -1,0 +1,124 @@
+"""A filled series: what was there keeps every pixel and identity it had, what was made says so."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Iterable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+from pydicom.dataset import Dataset, FileDataset
+from pydicom.uid import ExplicitVRLittleEndian
+
+from data_adapters.dicom import decode
+from data_adapters.dicom.common import code, contribution, decimals, save, set_pixels, uid
+from data_adapters.errors import Unwritable
+from data_adapters.scene import Patch, Provenance, to_stored
+
+if TYPE_CHECKING:
+    from data_adapters.dicom.series import DicomScene
+
+MODIFYING = ("109103", "DCM", "Modifying Equipment")
+SOURCE = ("121322", "DCM", "Source image for image processing operation")
+
+STALE = (
+    "IconImageSequence", "DigitalSignaturesSequence", "MACParametersSequence", "OriginalAttributesSequence",
+)  # fmt: skip
+"""Statements about the old pixels that are false of new ones."""
+
+
+def write_filled_series(
+    scene: DicomScene, destination: Path, patches: Iterable[Patch], provenance: Provenance
+) -> list[Path]:
+    """Write a whole series into the folder ``destination``: a new series of the same study and frame.
+
+    Slices keep their stored pixels and transfer syntax where nothing was made in them.
+
+    Raises:
+        Unwritable: for multi-frame, colour or look-up-table sources.
+    """
+    made: dict[int, list[Patch]] = {}
+    for patch in patches:
+        made.setdefault(patch.slice, []).append(patch)
+    positions = _positions(scene)
+    written = []
+    for index, slot in enumerate(scene.slots):
+        own = slot is not None
+        if own and slot.frame is not None:
+            raise Unwritable("multi-frame objects cannot be filled yet", where=slot.path, do="convert to single frames")
+        donor = slot or _nearest(scene, index)
+        dataset = decode.read_header(donor.path, pixels=True)
+        if "ModalityLUTSequence" in dataset or scene.shape[0] != 1:
+            raise Unwritable("colour and look-up-table images cannot be filled", where=donor.path, do="convert it first")
+        source = copy.deepcopy(dataset.get("SOPInstanceUID", ""))
+        dataset.SOPInstanceUID = uid(provenance, "instance", index)
+        dataset.SeriesInstanceUID = uid(provenance, "series")
+        dataset.InstanceNumber = index + 1
+        dataset.SeriesDescription = f"{dataset.get('SeriesDescription', '')} filled".strip()[:64]
+        dataset.SyntheticData = "YES" if index in made else "NO"
+        if not own:
+            dataset.ImagePositionPatient = decimals(positions[index])
+            if "SliceLocation" in dataset:
+                del dataset.SliceLocation
+        if index in made:
+            _lay_in(dataset, made[index], donor.path, keep=own)
+            _say_derived(dataset, str(source), provenance)
+        written.append(save(dataset, destination / f"slice_{index:04d}.dcm"))
+    return written
+
+
+def _positions(scene: DicomScene) -> list[NDArray[np.float64]]:
+    """ImagePositionPatient of every slot, interpolated through the ones that are there."""
+    known = {
+        index: np.array(decode.position(decode.read_header(slot.path)) or [0.0, 0.0, float(index)])
+        for index, slot in enumerate(scene.slots)
+        if slot is not None
+    }
+    slots = sorted(known)
+    axes = np.stack([known[s] for s in slots])
+    return [
+        np.array([np.interp(i, slots, axes[:, axis]) for axis in range(3)]) for i in range(len(scene.slots))
+    ]
+
+
+def _nearest(scene: DicomScene, index: int) -> Any:
+    present = [(abs(index - other), slot) for other, slot in enumerate(scene.slots) if slot is not None]
+    return min(present, key=lambda pair: pair[0])[1]
+
+
+def _lay_in(dataset: FileDataset, patches: list[Patch], path: Path, *, keep: bool) -> None:
+    """Replace pixels where something was made; the stored values elsewhere stay what they were."""
+    stored, _ = decode.decode(path)
+    stored = stored.copy() if keep else np.zeros_like(stored)
+    slope, intercept = decode.rescale(dataset)
+    bits, signed = int(dataset.BitsStored), bool(dataset.get("PixelRepresentation", 0))
+    lowest = -(1 << (bits - 1)) if signed else 0
+    for patch in patches:
+        region = patch.window.slices
+        fresh = to_stored(patch.values[0], stored.dtype, slope, intercept, lowest, lowest + (1 << bits) - 1)
+        if decode.is_inverted(dataset):
+            fresh = decode.inverted(fresh, dataset).astype(stored.dtype)
+        stored[region] = np.where(patch.made[0], fresh, stored[region])
+    dataset.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian
+    set_pixels(dataset, stored, dataset.get("PixelPaddingValue"))
+
+
+def _say_derived(dataset: FileDataset, source: str, provenance: Provenance) -> None:
+    kept = list(dataset.get("ImageType", []))[2:]
+    dataset.ImageType = ["DERIVED", "SECONDARY", *kept]
+    dataset.DerivationDescription = f"Rebuilt by {provenance.method}; not measured"[:1024]
+    dataset.ContributingEquipmentSequence = [
+        *dataset.get("ContributingEquipmentSequence", []),
+        contribution(provenance, code(*MODIFYING)),
+    ]
+    if source:
+        item = Dataset()
+        item.ReferencedSOPClassUID = dataset.get("SOPClassUID", "")
+        item.ReferencedSOPInstanceUID = source
+        item.PurposeOfReferenceCodeSequence = [code(*SOURCE)]
+        dataset.SourceImageSequence = [item]
+    for keyword in STALE:
+        if keyword in dataset:
+            del dataset[keyword]

@@ -1,0 +1,140 @@
+"""A synthetic sample as DICOM: its own IOD, valid to the letter, carrying no patient."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from pydicom.dataset import Dataset
+from pydicom.uid import ComputedRadiographyImageStorage, CTImageStorage, MRImageStorage
+
+from data_adapters.dicom.common import MAKER, code, contribution, decimal, decimals, display_window, save, set_pixels, uid
+from data_adapters.errors import Unwritable
+from data_adapters.scene import Provenance, Template, to_stored
+
+SYNTHESIZING = ("109100", "DCM", "Synthesizing Equipment")
+
+
+def write_synthetic(
+    stem: Path, values: NDArray[np.floating[Any]], template: Template, provenance: Provenance
+) -> list[Path]:
+    """Write (1, slices, H, W) physical values: one file, or for several slices a folder with a series.
+
+    Raises:
+        Unwritable: if the modality has no IOD here, or there are several channels.
+    """
+    if template.modality not in MODULES or values.shape[0] != 1:
+        raise Unwritable(
+            f"{values.shape[0]} channels of modality {template.modality} have no DICOM image class here",
+            do=f"write png, nifti or geotiff, or set data.modality to one of {', '.join(sorted(MODULES))}",
+        )
+    signed = np.dtype(template.dtype).kind == "i" and template.slope * template.low + template.intercept < 0
+    bits = min(template.bits, 16)
+    dtype = np.dtype(f"{'i' if signed else 'u'}{1 if bits <= 8 else 2}")
+    lowest = -(1 << (bits - 1)) if signed else 0
+    stored = to_stored(
+        values[0], dtype, template.slope, template.intercept, lowest, lowest + (1 << bits) - 1
+    )
+    written = []
+    for index, plane in enumerate(stored):
+        path = stem.with_suffix(".dcm") if len(stored) == 1 else stem / f"slice_{index:04d}.dcm"
+        dataset = _dataset(plane, index, bits, template, provenance)
+        written.append(save(dataset, path))
+    return written
+
+
+def _dataset(plane: NDArray[Any], index: int, bits: int, template: Template, provenance: Provenance) -> Dataset:
+    dataset = Dataset()
+    _patient_and_study(dataset, provenance)
+    dataset.Modality = "CR" if template.modality in ("DX", "CR") else template.modality
+    dataset.SeriesInstanceUID = uid(provenance, "series")
+    dataset.SeriesNumber = 1
+    dataset.SeriesDescription = "Synthetic, not for diagnosis"
+    dataset.Manufacturer = MAKER
+    dataset.ManufacturerModelName = provenance.method[:64]
+    dataset.SoftwareVersions = [provenance.version]
+    dataset.ContributingEquipmentSequence = [contribution(provenance, code(*SYNTHESIZING))]
+
+    dataset.SpecificCharacterSet = "ISO_IR 192"
+    dataset.SOPInstanceUID = uid(provenance, "instance", index)
+    dataset.SyntheticData = "YES"
+    dataset.InstanceNumber = index + 1
+    dataset.ImageType = ["DERIVED", "SECONDARY"]
+    dataset.DerivationDescription = "Made by a generative model from noise; depicts no patient"
+    dataset.BurnedInAnnotation = "NO"
+    dataset.LossyImageCompression = "00"
+    dataset.ImageComments = "SYNTHETIC IMAGE"
+
+    dataset.SamplesPerPixel = 1
+    dataset.PhotometricInterpretation = "MONOCHROME2"
+    dataset.PixelRepresentation = int(plane.dtype.kind == "i")
+    dataset.BitsStored = bits
+    dataset.HighBit = bits - 1
+    set_pixels(dataset, plane)
+    centre, width = display_window(plane, template.slope, template.intercept)
+    dataset.WindowCenter, dataset.WindowWidth = decimal(centre), decimal(width)
+    MODULES[template.modality](dataset, index, template, provenance)
+    return dataset
+
+
+def _patient_and_study(dataset: Dataset, provenance: Provenance) -> None:
+    """Type 2 attributes are present and empty: there is no patient to describe."""
+    dataset.PatientName = f"Synthetic^{provenance.index:06d}"
+    dataset.PatientID = f"SYN-{provenance.digest('patient')[:12].upper()}"
+    dataset.PatientBirthDate = ""
+    dataset.PatientSex = ""
+    dataset.PatientIdentityRemoved = "YES"
+    dataset.DeidentificationMethod = "Synthetic image: no patient was imaged"
+    dataset.StudyInstanceUID = uid(provenance, "study")
+    for keyword in ("StudyDate", "StudyTime", "ReferringPhysicianName", "StudyID", "AccessionNumber"):
+        setattr(dataset, keyword, "")
+
+
+def _in_space(dataset: Dataset, index: int, template: Template, provenance: Provenance) -> None:
+    dataset.FrameOfReferenceUID = uid(provenance, "frame")
+    dataset.PositionReferenceIndicator = ""
+    between, rows, columns = template.spacing
+    dataset.PixelSpacing = decimals([rows, columns])
+    dataset.ImageOrientationPatient = decimals([1, 0, 0, 0, 1, 0])
+    corner = (-columns * (dataset.Columns - 1) / 2, -rows * (dataset.Rows - 1) / 2, index * between)
+    dataset.ImagePositionPatient = decimals(corner)
+    dataset.SliceThickness = decimal(between)
+    dataset.PatientPosition = "HFS"
+    dataset.AcquisitionNumber = 1
+
+
+def _ct(dataset: Dataset, index: int, template: Template, provenance: Provenance) -> None:
+    _in_space(dataset, index, template, provenance)
+    dataset.SOPClassUID = CTImageStorage
+    dataset.ImageType = ["DERIVED", "SECONDARY", "AXIAL"]
+    dataset.RescaleSlope, dataset.RescaleIntercept = decimal(template.slope), decimal(template.intercept)
+    dataset.RescaleType = "HU"
+    dataset.SpacingBetweenSlices = decimal(template.spacing[0])
+    dataset.KVP = ""
+
+
+def _mr(dataset: Dataset, index: int, template: Template, provenance: Provenance) -> None:
+    _in_space(dataset, index, template, provenance)
+    dataset.SOPClassUID = MRImageStorage
+    dataset.ImageType = ["DERIVED", "SECONDARY", "OTHER"]
+    dataset.ScanningSequence, dataset.SequenceVariant, dataset.ScanOptions = "RM", "NONE", ""
+    dataset.MRAcquisitionType = ""
+    dataset.EchoTime = dataset.RepetitionTime = ""
+    dataset.EchoTrainLength = ""
+    dataset.SpacingBetweenSlices = decimal(template.spacing[0])
+
+
+def _cr(dataset: Dataset, index: int, template: Template, provenance: Provenance) -> None:
+    dataset.SOPClassUID = ComputedRadiographyImageStorage
+    dataset.BodyPartExamined = ""
+    dataset.ViewPosition = ""
+    dataset.PatientOrientation = ""
+    dataset.Laterality = ""
+    if template.unit == "mm":
+        dataset.ImagerPixelSpacing = decimals(template.spacing[1:])
+
+
+MODULES = {"CT": _ct, "MR": _mr, "CR": _cr, "DX": _cr}
+"""How each modality's own IOD is completed."""

@@ -1,0 +1,155 @@
+"""GeoTIFF out: a filled copy that differs from its source in the holes alone, and synthetic samples."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from contextlib import ExitStack
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+import numpy as np
+import rasterio.shutil
+from numpy.typing import NDArray
+from rasterio.crs import CRS
+from rasterio.enums import ColorInterp, MaskFlags, Resampling
+from rasterio.transform import from_origin
+from rasterio.windows import Window as RasterWindow
+
+from data_adapters.atomic import replacing
+from data_adapters.geotiff.rasters import RasterFile, open_raster
+from data_adapters.scene import Provenance, Template, Window, to_stored
+
+LOSSY = {"JPEG", "WEBP", "LERC", "LERC_DEFLATE", "LERC_ZSTD", "JXL"}
+"""Compressions whose blocks cannot be rewritten without changing observed pixels."""
+
+NAMESPACE = "AUGMENTOR"
+
+
+class FilledFile:
+    """A copy of ``source`` being edited in place, beside a mask of what was made.
+
+    The copy is made byte by byte, so that tags, domains, masks, GCPs, RPCs, offsets and colour maps stay
+    as they were; only blocks with holes are rewritten. A file in which nothing is made stays a byte copy.
+    """
+
+    def __init__(self, source: Path, destination: Path, provenance: Provenance) -> None:
+        self.source = source
+        self.destination = destination
+        self.provenance = provenance
+        self.written: list[Path] = []
+        self._stack = ExitStack()
+        self._data: Any = None
+        self._mask: Any = None
+        self._cog = False
+
+    def __enter__(self) -> FilledFile:
+        self._copy = self._stack.enter_context(replacing(self.destination))
+        self.written.append(self.destination)
+        shutil.copyfile(self.source, self._copy)
+        return self
+
+    def lay_in(self, file: RasterFile, window: Window, values: NDArray[Any], made: NDArray[np.bool_]) -> None:
+        """Replace pixels where ``made`` (bands, h, w); the rest of the window is written back as read."""
+        if not made.any():
+            return
+        if self._data is None:
+            self._open()
+        area = RasterWindow(window.column, window.row, window.width, window.height)
+        dtype = np.dtype(file.dtype)
+        for index, band in enumerate(file.bands):
+            if not made[index].any():
+                continue
+            raw = self._data.read(band, window=area)
+            scale, offset = self._data.scales[band - 1], self._data.offsets[band - 1]
+            fresh = _avoid_nodata(to_stored(values[index], dtype, scale, offset), file.nodata)
+            self._data.write(np.where(made[index], fresh, raw), band, window=area)
+        touched = made.any(axis=0)
+        self._mark_valid(area, touched)
+        old = self._mask.read(1, window=area)
+        self._mask.write(old | touched.astype(np.uint8), 1, window=area)
+
+    def _open(self) -> None:
+        with open_raster(self.source) as source:
+            structure = source.tags(ns="IMAGE_STRUCTURE")
+            profile = {**source.profile, "count": 1, "dtype": "uint8", "nodata": None, "compress": "deflate"}
+            profile.pop("photometric", None)
+            profile.pop("predictor", None)
+        self._cog = structure.get("LAYOUT") == "COG"
+        if structure.get("COMPRESSION", "").split()[0:1] and structure["COMPRESSION"].split()[0].upper() in LOSSY:
+            rasterio.shutil.copy(self.source, self._copy, driver="GTiff", compress="deflate", BIGTIFF="IF_SAFER")
+        self._data = self._stack.enter_context(open_raster(self._copy, "r+", IGNORE_COG_LAYOUT_BREAK="YES"))
+        mask_path = self.destination.with_name(f"{self.destination.stem}_made.tif")
+        temporary = self._stack.enter_context(replacing(mask_path))
+        self._mask = self._stack.enter_context(open_raster(temporary, "w+", **profile))
+        self.written.append(mask_path)
+
+    def _mark_valid(self, area: RasterWindow, touched: NDArray[np.bool_]) -> None:
+        """A made pixel is valid by the mechanism that the file itself uses."""
+        data = self._data
+        flags = data.mask_flag_enums[0]
+        alphas = [i for i, c in zip(data.indexes, data.colorinterp, strict=True) if c == ColorInterp.alpha]
+        for band in alphas:
+            alpha = data.read(band, window=area)
+            opaque = np.iinfo(alpha.dtype).max if alpha.dtype.kind in "iu" else 1
+            data.write(np.where(touched, opaque, alpha), band, window=area)
+        if MaskFlags.per_dataset in flags and not alphas:
+            mask = data.read_masks(1, window=area)
+            data.write_mask(np.where(touched, 255, mask).astype(np.uint8), window=area)
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        if kind is None and self._data is not None:
+            self._data.update_tags(ns=NAMESPACE, PROVENANCE=json.dumps(self.provenance.as_dict()))
+            if levels := self._data.overviews(1):
+                self._data.build_overviews(levels, Resampling.average)
+        if kind is None and self._cog:
+            self._finish_cog()
+        self._stack.__exit__(kind, error, trace)
+
+    def _finish_cog(self) -> None:
+        """Editing broke the layout of a cloud-optimised file: lay it out anew."""
+        self._data.close()
+        again = self._copy.with_name(f"{self._copy.name}.cog")
+        rasterio.shutil.copy(self._copy, again, driver="COG", compress="deflate", BIGTIFF="IF_SAFER")
+        again.replace(self._copy)
+
+
+def _avoid_nodata(stored: NDArray[Any], nodata: float | None) -> NDArray[Any]:
+    """A made pixel never equals nodata: such values move by one count, away from the edge of the type."""
+    if nodata is None or np.isnan(nodata):
+        return stored
+    hit = stored == nodata
+    if not hit.any():
+        return stored
+    if stored.dtype.kind == "f":
+        step = np.nextafter(stored.dtype.type(nodata), stored.dtype.type(np.inf))
+    else:
+        step = stored.dtype.type(nodata + 1 if nodata < np.iinfo(stored.dtype).max else nodata - 1)
+    return np.where(hit, step, stored)
+
+
+def write_synthetic(stem: Path, values: NDArray[Any], template: Template, provenance: Provenance) -> list[Path]:
+    """A sample (C, 1, H, W) as a GeoTIFF at the origin of its coordinate system: it shows no real place."""
+    dtype = np.dtype(template.dtype)
+    stored = to_stored(values[:, 0], dtype, template.slope, template.intercept)
+    stored = _avoid_nodata(stored, template.nodata)
+    bands, height, width = stored.shape
+    located = bool(template.crs)
+    destination = stem.with_name(stem.name + ".tif")
+    profile: dict[str, Any] = {
+        "driver": "GTiff", "height": height, "width": width, "count": bands, "dtype": dtype.name,
+        "nodata": template.nodata, "compress": "deflate", "predictor": 3 if dtype.kind == "f" else 2,
+        "BIGTIFF": "IF_SAFER",
+    }  # fmt: skip
+    if located:
+        profile["crs"] = CRS.from_wkt(template.crs)
+        profile["transform"] = from_origin(0, 0, template.spacing[2], template.spacing[1])
+    with replacing(destination) as temporary, open_raster(temporary, "w", **profile) as data:
+        data.write(stored)
+        data.descriptions = [channel.name for channel in template.channels]
+        if template.slope != 1 or template.intercept != 0:
+            data.scales, data.offsets = [template.slope] * bands, [template.intercept] * bands
+        data.update_tags(SYNTHETIC="YES")
+        data.update_tags(ns=NAMESPACE, PROVENANCE=json.dumps(provenance.as_dict()))
+    return [destination]

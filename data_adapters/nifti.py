@@ -1,0 +1,226 @@
+"""NIfTI-1 and -2 volumes, compressed or not."""
+
+from __future__ import annotations
+
+import gzip
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import nibabel
+import numpy as np
+from nibabel.nifti1 import Nifti1Image
+from nibabel.nifti2 import Nifti2Image
+from numpy.typing import NDArray
+
+from data_adapters.atomic import replacing
+from data_adapters.errors import BrokenFile, NotThisFormat, Unwritable, UserError
+from data_adapters.scene import (
+    Channel,
+    Grid,
+    Patch,
+    Pixels,
+    Provenance,
+    Scene,
+    Template,
+    Window,
+    to_stored,
+    working_dtype,
+)
+
+NAME = "nifti"
+SUFFIXES = (".nii", ".nii.gz", ".hdr", ".img")
+MAGIC = (b"n+1\0", b"ni1\0", b"n+2\0", b"ni2\0")
+
+
+def claims(path: Path, head: bytes) -> bool:
+    """Whether the content, gunzipped if need be, carries the magic of NIfTI-1 (byte 344) or -2 (byte 4)."""
+    if head[:2] == b"\x1f\x8b":
+        try:
+            with gzip.open(path) as stream:
+                head = stream.read(512)
+        except (OSError, EOFError):
+            return False
+    return head[344:348] in MAGIC or head[4:8] in MAGIC
+
+
+def scan(files: Sequence[Path]) -> tuple[list[Scene], list[UserError]]:
+    """One scene a file (a 4-D file: its first volume's slices, then the next one's)."""
+    scenes: list[Scene] = []
+    problems: list[UserError] = []
+    for path in files:
+        try:
+            scenes.append(_open(path))
+        except UserError as error:
+            problems.append(error)
+    return scenes, problems
+
+
+def _load(path: Path) -> Any:
+    try:
+        return nibabel.load(path)
+    except Exception as error:
+        raise BrokenFile(f"not readable as NIfTI ({error})", where=path, do="restore it from its source") from error
+
+
+def _open(path: Path) -> NiftiScene:
+    image = _load(path)
+    if len(image.shape) < 3 or image.get_data_dtype().kind not in "iuf":
+        raise NotThisFormat(
+            f"holds {len(image.shape)}-D data of type {image.get_data_dtype()}", where=path, do="use 3-D or 4-D numbers"
+        )
+    header = image.header
+    zooms = [abs(float(z)) for z in header.get_zooms()[:3]]
+    volumes = int(np.prod(image.shape[3:], dtype=int))
+    depth = image.shape[2] * volumes
+    unit = str(header.get_xyzt_units()[0])
+    facts = {
+        "orientation": "".join(str(a) for a in nibabel.aff2axcodes(image.affine)),
+        "sform, qform codes": f"{int(header['sform_code'])}, {int(header['qform_code'])}",
+    }
+    if volumes > 1:
+        facts["volumes"] = str(volumes)
+    if int(header["sform_code"]) and int(header["qform_code"]):
+        apart = float(np.abs(image.get_sform() - image.get_qform()).max())
+        if apart > 1e-2:
+            facts["warning"] = f"sform and qform disagree by up to {apart:.2f}"
+    return NiftiScene(
+        name=path.name.removesuffix(".gz").removesuffix(".nii"),
+        path=path,
+        format=NAME,
+        kind="volume",
+        modality="",
+        shape=(1, depth, image.shape[1], image.shape[0]),
+        dtype=image.get_data_dtype().newbyteorder("=").name,
+        channels=(Channel("intensity"),),
+        grid=Grid(
+            (zooms[2], zooms[1], zooms[0]),
+            unit if unit != "unknown" else "mm",
+            "patient",
+            tuple(float(i * zooms[2]) for i in range(depth)),
+        ),
+        group=path.name,
+        files=(path,),
+        facts=facts,
+    )
+
+
+@dataclass(frozen=True)
+class NiftiScene(Scene):
+    """Slices run along the third axis of the array; rows along the second, columns along the first."""
+
+    def read(self, first: int, count: int, window: Window | None = None) -> Pixels:
+        image = _load(self.path)
+        window = window or self.plane
+        rows, columns = window.slices
+        flat = (*image.shape[:2], self.shape[1])
+        try:
+            proxy = image.dataobj
+            if len(image.shape) == 3:
+                values = np.asanyarray(proxy[columns, rows, first : first + count])
+            else:
+                values = np.asanyarray(proxy).reshape(flat, order="F")[columns, rows, first : first + count]
+        except Exception as error:
+            raise BrokenFile(
+                f"pixels cannot be read ({error})", where=self.path, do="restore it from its source"
+            ) from error
+        values = values.transpose(2, 1, 0)[None].astype(working_dtype(np.dtype(self.dtype)))
+        return Pixels(np.nan_to_num(values), np.isfinite(values))
+
+    def missing(self) -> tuple[int, ...]:
+        """Blank slices (one value throughout, or NaN) between slices that are not blank.
+
+        A NIfTI file has no positions, so a slot that was never acquired can only show as a blank.
+        """
+        pixels = self.read(0, self.shape[1])
+        plane = pixels.values[0].reshape(self.shape[1], -1)
+        blank = (plane.min(axis=1) == plane.max(axis=1)) | ~pixels.valid[0].reshape(self.shape[1], -1).any(axis=1)
+        filled = np.flatnonzero(~blank)
+        if not len(filled):
+            return ()
+        return tuple(int(i) for i in np.flatnonzero(blank) if filled[0] < i < filled[-1])
+
+    def template(self) -> Template:
+        proxy = _load(self.path).dataobj
+        slope, intercept = float(getattr(proxy, "slope", 1.0)), float(getattr(proxy, "inter", 0.0))
+        dtype = np.dtype(self.dtype)
+        limits = np.iinfo(dtype) if dtype.kind in "iu" else np.finfo(dtype)
+        return Template(
+            format=NAME,
+            kind=self.kind,
+            modality=self.modality,
+            channels=self.channels,
+            dtype=self.dtype,
+            low=float(limits.min) * slope + intercept,
+            high=float(limits.max) * slope + intercept,
+            slope=slope,
+            intercept=intercept,
+            bits=dtype.itemsize * 8,
+            spacing=self.grid.spacing,
+            unit=self.grid.unit,
+        )
+
+    def write_filled(self, destination: Path, patches: Iterable[Patch], provenance: Provenance) -> list[Path]:
+        if not destination.name.endswith((".nii", ".nii.gz")):
+            destination = destination / self.path.name
+        image = _load(self.path)
+        proxy = image.dataobj
+        slope, intercept = float(proxy.slope), float(proxy.inter)
+        raw = np.array(proxy.get_unscaled()).reshape((*image.shape[:2], self.shape[1]), order="F")
+        made = np.zeros(raw.shape, dtype=np.uint8)
+        for patch in patches:
+            rows, columns = patch.window.slices
+            region = (columns, rows, patch.slice)
+            fresh = to_stored(patch.values[0].T, raw.dtype, slope, intercept)
+            raw[region] = np.where(patch.made[0].T, fresh, raw[region])
+            made[region] |= patch.made[0].T.astype(np.uint8)
+        filled = type(image)(raw.reshape(image.shape, order="F"), None, image.header.copy())
+        _keep_affines(filled, image)
+        filled.header.set_slope_inter(slope, intercept)
+        filled.header["descrip"] = f"partly synthetic: {provenance.tool} {provenance.version}".encode()[:79]
+        mask_path = destination.with_name(destination.name.replace(".nii", "_made.nii"))
+        mask = type(image)(made.reshape(image.shape, order="F"), None, image.header.copy())
+        mask.header.set_data_dtype(np.uint8)
+        _keep_affines(mask, image)
+        mask.header.set_slope_inter(1, 0)
+        return [_save(filled, destination), _save(mask, mask_path)]
+
+
+def _keep_affines(image: Any, source: Any) -> None:
+    image.header.set_sform(source.header.get_sform(), int(source.header["sform_code"]))
+    image.header["qform_code"] = source.header["qform_code"]
+    image._affine = source.affine
+
+
+def _save(image: Any, destination: Path) -> Path:
+    """Write atomically; the gzip stream carries no time, so that equal volumes are equal files."""
+    with replacing(destination) as temporary:
+        data = image.to_bytes()
+        temporary.write_bytes(gzip.compress(data, mtime=0) if destination.name.endswith(".gz") else data)
+    return destination
+
+
+def write_sample(
+    stem: Path, values: NDArray[np.floating[Any]], template: Template, provenance: Provenance
+) -> list[Path]:
+    """A synthetic sample, (1, S, H, W) in physical units, as NIfTI in RAS axes.
+
+    Raises:
+        Unwritable: if there are several channels.
+    """
+    if values.shape[0] != 1:
+        raise Unwritable(f"{values.shape[0]} channels do not fit a NIfTI volume", do="write geotiff or png")
+    dtype = np.dtype(template.dtype)
+    if dtype == np.int64:
+        dtype = np.dtype(np.int32)
+    stored = to_stored(values[0], dtype, template.slope, template.intercept).transpose(2, 1, 0)
+    # Rows run down and columns to the patient's left in the tile; NIfTI's axes run to the right and up.
+    between, rows, columns = template.spacing
+    affine = np.diag([-columns, -rows, between, 1.0])
+    affine[:3, 3] = [columns * (stored.shape[0] - 1) / 2, rows * (stored.shape[1] - 1) / 2, 0.0]
+    image = (Nifti2Image if max(stored.shape) > 32767 else Nifti1Image)(stored, affine)
+    image.header.set_xyzt_units("mm" if template.unit == "mm" else 0)
+    image.header.set_slope_inter(template.slope, template.intercept)
+    image.header["descrip"] = f"synthetic: {provenance.tool} {provenance.version}".encode()[:79]
+    return [_save(image, stem.with_name(stem.name + ".nii.gz"))]

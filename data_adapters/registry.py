@@ -1,0 +1,152 @@
+"""Which adapter reads what: decided by content, never by name alone."""
+
+from __future__ import annotations
+
+import importlib
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cache
+from importlib.metadata import entry_points
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from data_adapters.errors import NothingFound, NotThisFormat, Unwritable, UserError
+from data_adapters.scene import Provenance, Scene, Template
+
+GROUP = "augmentor.adapters"
+"""Entry-point group by which third parties add formats: name = "package.module"."""
+
+BUILT_IN = ("data_adapters.dicom", "data_adapters.nifti", "data_adapters.geotiff", "data_adapters.images")
+"""In the order in which they are asked; DICOM first, because its preamble may dress it up as a TIFF."""
+
+
+class Adapter(Protocol):
+    """What a format's module provides."""
+
+    NAME: str
+    SUFFIXES: tuple[str, ...]
+
+    def claims(self, path: Path, head: bytes) -> bool:
+        """Whether the file's first 400 bytes are this format's."""
+
+    def scan(self, files: Sequence[Path]) -> tuple[list[Scene], list[UserError]]:
+        """Scenes from headers alone, and one error for every file that gives none."""
+
+    def write_sample(
+        self, stem: Path, values: NDArray[np.floating[Any]], template: Template, provenance: Provenance
+    ) -> list[Path]:
+        """Write a synthetic sample beside ``stem``; returns the files."""
+
+
+@dataclass(frozen=True)
+class Inventory:
+    """What lies at a path: scenes, files that should have been scenes, and a count of everything else."""
+
+    scenes: tuple[Scene, ...]
+    problems: tuple[UserError, ...]
+    passed_over: dict[str, int]
+
+
+@cache
+def adapters() -> dict[str, Adapter]:
+    """Every known adapter by name, built-in ones first."""
+    found: dict[str, Any] = {}
+    for name in BUILT_IN:
+        module = importlib.import_module(name)
+        found[module.NAME] = module
+    for entry in entry_points(group=GROUP):
+        found.setdefault(entry.name, entry.load())
+    return found
+
+
+def adapter(name: str) -> Adapter:
+    """The adapter of a format.
+
+    Raises:
+        Unwritable: if there is none.
+    """
+    if name not in adapters():
+        raise Unwritable(f"unknown format {name!r}", do=f"use one of {', '.join(adapters())}")
+    return adapters()[name]
+
+
+def scan(path: Path) -> Inventory:
+    """Everything at a file or below a folder, from headers alone.
+
+    Raises:
+        NothingFound: if the path does not exist.
+    """
+    if not path.exists():
+        raise NothingFound("no such file or folder", where=path, do="check the path")
+    files = [path] if path.is_file() else _files(path)
+    claimed: dict[str, list[Path]] = {name: [] for name in adapters()}
+    problems: list[UserError] = []
+    passed_over: Counter[str] = Counter()
+    for file in files:
+        owner = _owner(file)
+        if owner is not None:
+            claimed[owner].append(file)
+        elif (name := _named_as(file)) is not None:
+            problems.append(
+                NotThisFormat(f"is named as {name}, but its content is not", where=file, do="remove or restore it")
+            )
+        else:
+            passed_over[file.suffix.lower() or "no suffix"] += 1
+    scenes: list[Scene] = []
+    for name, members in claimed.items():
+        if members:
+            found, broken = adapters()[name].scan(members)
+            scenes += found
+            problems += broken
+    return Inventory(tuple(scenes), tuple(problems), dict(passed_over))
+
+
+def open_scenes(path: Path) -> list[Scene]:
+    """The scenes at a path.
+
+    Raises:
+        UserError: the first problem, if nothing there could be opened.
+        NothingFound: if nothing there is an image at all.
+    """
+    inventory = scan(path)
+    if inventory.scenes:
+        return list(inventory.scenes)
+    if inventory.problems:
+        first = inventory.problems[0]
+        if len(inventory.problems) == 1:
+            raise first
+        raise type(first)(
+            f"none of {len(inventory.problems)} files can be used; the first: {first}", where=path
+        )
+    raise NothingFound(
+        "no image in a known format", where=path, do=f"give a file or folder of {', '.join(adapters())}"
+    )
+
+
+def _files(folder: Path) -> list[Path]:
+    """Every visible file below a folder, in a stable order."""
+    found = (p for p in folder.rglob("*") if p.is_file())
+    return sorted(p for p in found if not any(part.startswith(".") for part in p.relative_to(folder).parts))
+
+
+def _owner(file: Path) -> str | None:
+    try:
+        with file.open("rb") as stream:
+            head = stream.read(400)
+    except OSError:
+        return None
+    for name, module in adapters().items():
+        if module.claims(file, head):
+            return name
+    return None
+
+
+def _named_as(file: Path) -> str | None:
+    for name, module in adapters().items():
+        if file.name.lower().endswith(module.SUFFIXES):
+            return name
+    return None

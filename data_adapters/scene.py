@@ -1,0 +1,215 @@
+"""``Scene``: one thing a user owns, its pixels in physical units, and the way back into its file."""
+
+from __future__ import annotations
+
+import abc
+import hashlib
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any, Literal, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from data_adapters.errors import GeometryError
+
+Kind = Literal["image", "volume", "raster", "stack"]
+
+
+class Window(NamedTuple):
+    """A rectangle of pixels: first row and column, height and width."""
+
+    row: int
+    column: int
+    height: int
+    width: int
+
+    @property
+    def slices(self) -> tuple[slice, slice]:
+        return slice(self.row, self.row + self.height), slice(self.column, self.column + self.width)
+
+
+@dataclass(frozen=True)
+class Channel:
+    """One channel of a scene: ``B08``, ``red``, or a modality; and its unit where it has one (``HU``)."""
+
+    name: str
+    unit: str = ""
+
+
+@dataclass(frozen=True)
+class Grid:
+    """Where pixels lie. ``spacing`` is (between slices, between rows, between columns) in ``unit``.
+
+    ``positions`` are those of the slices along their axis: mm, or days since the first date of a stack.
+    ``frame`` names the coordinates: ``patient``, an EPSG code, or ``pixels`` where none are known.
+    """
+
+    spacing: tuple[float, float, float]
+    unit: str
+    frame: str
+    positions: tuple[float, ...] = (0.0,)
+
+
+@dataclass(frozen=True)
+class Pixels:
+    """Physical values (C, S, H, W), float32 or float64, and which of them were observed, same shape."""
+
+    values: NDArray[np.floating[Any]]
+    valid: NDArray[np.bool_]
+
+
+@dataclass(frozen=True)
+class Patch:
+    """Rebuilt pixels of one slice: ``values`` (C, h, w) in physical units where ``made`` (C, h, w)."""
+
+    slice: int
+    window: Window
+    values: NDArray[np.floating[Any]]
+    made: NDArray[np.bool_]
+
+
+@dataclass(frozen=True)
+class Provenance:
+    """Who made the pixels: written into headers and into the JSON side-car of every output."""
+
+    tool: str
+    version: str
+    method: str
+    recipe: str = ""
+    checkpoint: str = ""
+    seed: int = 0
+    index: int = 0
+    conditions: Mapping[str, str] = field(default_factory=dict)
+    source: str = ""
+
+    def as_dict(self) -> dict[str, Any]:
+        return {"synthetic": True, **asdict(self), "conditions": dict(self.conditions)}
+
+    def digest(self, *parts: object) -> str:
+        """A hex digest of what was made and how; equal for a rerun, so that a rerun gives equal UIDs."""
+        text = repr([self.recipe, self.checkpoint, self.seed, self.index, self.source, *parts])
+        return hashlib.sha256(text.encode()).hexdigest()
+
+
+@dataclass(frozen=True)
+class Template:
+    """What is needed to write a sample into a format without the source at hand, and without a patient.
+
+    ``low`` and ``high`` bound the physical values; ``slope`` and ``intercept`` turn stored integers of
+    ``dtype`` into them. ``spacing`` is that of the sample's pixels, in ``unit``.
+    """
+
+    format: str
+    kind: Kind
+    modality: str
+    channels: tuple[Channel, ...]
+    dtype: str
+    low: float
+    high: float
+    slope: float = 1.0
+    intercept: float = 0.0
+    bits: int = 16
+    spacing: tuple[float, float, float] = (1.0, 1.0, 1.0)
+    unit: str = ""
+    crs: str = ""
+    nodata: float | None = None
+    inverted: bool = False
+
+    def as_dict(self) -> dict[str, Any]:
+        return asdict(self)
+
+    @classmethod
+    def from_dict(cls, record: Mapping[str, Any]) -> Template:
+        known = dict(record)
+        known["channels"] = tuple(Channel(**c) for c in known["channels"])
+        known["spacing"] = tuple(known["spacing"])
+        return cls(**known)
+
+
+@dataclass(frozen=True)
+class Scene(abc.ABC):
+    """A DICOM series, a NIfTI volume, a GeoTIFF, an image, or a dated stack of co-registered GeoTIFFs.
+
+    Opened from headers alone; pixels come by window. ``shape`` is (channels, slices, rows, columns);
+    a stack's slices are its dates. ``group`` names the patient or the place: scenes of one group are
+    never on both sides of a split. ``trouble`` is set where the slices are no regular volume; such a
+    scene can be read slice by slice but not filled.
+    """
+
+    name: str
+    path: Path
+    format: str
+    kind: Kind
+    modality: str
+    shape: tuple[int, int, int, int]
+    dtype: str
+    channels: tuple[Channel, ...]
+    grid: Grid
+    group: str
+    files: tuple[Path, ...]
+    facts: Mapping[str, str] = field(default_factory=dict)
+    dates: tuple[str, ...] = ()
+    trouble: GeometryError | None = None
+
+    @abc.abstractmethod
+    def read(self, first: int, count: int, window: Window | None = None) -> Pixels:
+        """``count`` slices from ``first`` on, the whole plane or a window of it.
+
+        Slots that hold no slice come back with ``valid`` False everywhere.
+
+        Raises:
+            BrokenFile: if the pixels cannot be decoded.
+        """
+
+    @abc.abstractmethod
+    def template(self) -> Template:
+        """How a sample like this scene is written."""
+
+    @abc.abstractmethod
+    def write_filled(self, destination: Path, patches: Iterable[Patch], provenance: Provenance) -> list[Path]:
+        """Write the scene with ``patches`` laid in, every other pixel and header field as it was.
+
+        The source is never written to. Returns the files written, the main one first.
+
+        Raises:
+            Unwritable: if this kind of file cannot be written back.
+        """
+
+    def missing(self) -> tuple[int, ...]:
+        """Slots along the slice axis that hold no slice.
+
+        Raises:
+            GeometryError: if the slices do not form a regular volume.
+        """
+        if self.trouble is not None:
+            raise self.trouble
+        return ()
+
+    @property
+    def plane(self) -> Window:
+        return Window(0, 0, self.shape[2], self.shape[3])
+
+
+def working_dtype(stored: np.dtype[Any]) -> type[np.floating[Any]]:
+    """The float type that holds every stored value exactly: float32 up to 16 bits, else float64."""
+    return np.float32 if stored.itemsize <= 2 or stored == np.float32 else np.float64
+
+
+def to_stored(
+    values: NDArray[np.floating[Any]],
+    dtype: np.dtype[Any],
+    slope: float = 1.0,
+    intercept: float = 0.0,
+    low: float | None = None,
+    high: float | None = None,
+) -> NDArray[Any]:
+    """Physical -> stored: (v - intercept) / slope, rounded and clipped for integers, never wrapped."""
+    raw = (values.astype(np.float64) - intercept) / slope
+    if dtype.kind not in "iu":
+        return raw.astype(dtype)
+    limits = np.iinfo(dtype)
+    floor = limits.min if low is None else max(limits.min, low)
+    ceiling = limits.max if high is None else min(limits.max, high)
+    return np.clip(np.rint(np.nan_to_num(raw)), floor, ceiling).astype(dtype)
