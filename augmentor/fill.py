@@ -77,14 +77,15 @@ def fill(
         chosen.checkpoint_digest() if chosen else "",
         source=scene.name,
     )
-    shown: dict[int, list[tuple[Window, Any, Any]]] = {}
+    touched: list[int] = []
     count = 0
 
     def counted() -> Iterator[Patch]:
         nonlocal count
         for patch in patches(scene, holes, correct, scaling):
             count += int(patch.made.any(axis=0).sum())
-            _remember(shown, scene, patch)
+            if patch.slice not in touched:
+                touched.append(patch.slice)
             yield patch
         if not count:
             raise NothingToFill("no pixel is to be filled", where=source, do="give --mask, or check that it is not empty")
@@ -95,7 +96,7 @@ def fill(
         {**provenance.as_dict(), "holes": said, "pixels": count, "files": [f.name for f in files]},
     )
     picture = out.with_name(f"{out.name}.png")
-    _show(shown, scene, picture)
+    _show(scene, files[0] if scene.kind != "stack" and len(scene.files) == 1 else out, sorted(touched), picture)
     return Filled((*files, side_car, picture), method, said, count)
 
 
@@ -212,25 +213,27 @@ def _own_scaling(values: NDArray[Any], known: NDArray[np.bool_]) -> Scaling:
     return Scaling.fit(tiles, np.moveaxis(known, 1, 0).all(axis=1), None)
 
 
-def _remember(shown: dict[int, list[tuple[Window, Any, Any]]], scene: Scene, patch: Patch) -> None:
-    """Keep the patches of the first few slices that a picture can hold."""
-    small = scene.shape[2] * scene.shape[3] <= 1024 * 1024
-    if small and patch.made.any() and (patch.slice in shown or len(shown) < SHOWN):
-        shown.setdefault(patch.slice, []).append((patch.window, patch.values, patch.made))
+def _show(scene: Scene, out: Path, touched: list[int], picture: Path) -> None:
+    """Before, with holes black, beside after: cuts across the slices of a volume, else slices themselves."""
+    filled = next(s for s in open_scenes(out) if s.channels == scene.channels and s.shape == scene.shape)
+    if scene.kind == "volume":
+        rows, columns = scene.shape[2:]
+        cuts = (Window(rows // 2, 0, 1, columns), Window(0, columns // 2, rows, 1))
+        pairs = [tuple(_across(s, cut, touched if s is scene else []) for s in (scene, filled)) for cut in cuts]
+    else:
+        pairs = []
+        for index in touched[:SHOWN]:
+            made = filled.read(index, 1)
+            pixels = scene.read(index, 1)
+            same = (pixels.values == made.values) & pixels.valid
+            pairs.append((np.where(same, pixels.values, np.nan)[:, 0], made.values[:, 0]))
+    before_and_after(pairs, [c.name for c in scene.channels], picture)
 
 
-def _show(shown: dict[int, list[tuple[Window, Any, Any]]], scene: Scene, picture: Path) -> None:
-    """Before, with holes black, beside after."""
-    rows = []
-    for index, laid in sorted(shown.items()):
-        pixels = scene.read(index, 1)
-        before = np.where(pixels.valid[:, 0], pixels.values[:, 0], np.nan).astype(float)
-        after = before.copy()
-        for window, values, made in laid:
-            region = (slice(None), *window.slices)
-            before[region] = np.where(made, np.nan, before[region])
-            after[region] = np.where(made, values, after[region])
-        rows.append((before, after))
-    if rows:
-        before_and_after(rows, [c.name for c in scene.channels], picture)
-
+def _across(scene: Scene, cut: Window, missing: list[int]) -> NDArray[Any]:
+    """A plane across the slices, (C, S, length), its slices as thick as they are."""
+    plane = scene.read(0, scene.shape[1], cut).values.astype(float)
+    plane = plane.reshape(*plane.shape[:2], -1)
+    plane[:, missing] = np.nan
+    thick = max(1, round(scene.grid.spacing[0] / scene.grid.spacing[1]))
+    return np.asarray(np.repeat(plane, thick, axis=1)[:, ::-1])

@@ -29,6 +29,10 @@ from augmentor.t2t.presets import Preset
 PENALTY_EVERY = 4
 """The gradient penalty runs on every 4th step at 4 times the weight (lazy regularisation, StyleGAN2)."""
 
+KL_RAMP = 8_000
+"""Tiles over which the KL weight rises from zero: at full weight from the start the latent can go unused
+for good (posterior collapse; Bowman et al. 2016)."""
+
 GROUP = 4
 """Samples a group of minibatch statistics."""
 
@@ -86,11 +90,13 @@ class Game(nn.Module):
         self.strength = AdaptiveStrength()
         self.random = torch.Generator().manual_seed(seed)
         self.steps = 0
+        self.warmed = 0
 
     def autoencode(self, batch: Batch) -> dict[str, float]:
         """Act one: one step of generator and inference network on reconstruction alone."""
         reconstruction, divergence, _ = self._reconstruct(batch)
-        loss = reconstruction + self.rules.kl_weight * divergence
+        self.warmed += len(batch.pixels)
+        loss = reconstruction + self.rules.kl_weight * min(1.0, self.warmed / KL_RAMP) * divergence
         self._descend(self.make, loss)
         self._average(len(batch.pixels))
         return {"reconstruction": reconstruction.item(), "kl": divergence.item()}
@@ -142,6 +148,7 @@ class Game(nn.Module):
             "augmentation": self.strength.probability,
             "random": self.random.get_state(),
             "steps": self.steps,
+            "warmed": self.warmed,
         }
 
     def restore(self, state: dict[str, Any]) -> None:
@@ -152,6 +159,7 @@ class Game(nn.Module):
         self.strength.probability = state["augmentation"]
         self.random.set_state(state["random"])
         self.steps = state["steps"]
+        self.warmed = state["warmed"]
 
     @torch.no_grad()
     def fit_latents(self, tiles: Batch) -> None:

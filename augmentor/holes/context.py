@@ -36,7 +36,7 @@ def look(values: Values, known: Mask, positions: Sequence[float], index: int, ho
     dates needs and neighbouring slices do not.
     """
     clear = known[index] & ~hole
-    near = neighbours(values, known, positions, index)
+    near = neighbours(values, known, positions, index, match=match)
     prior, said = between(near)
     target = values[:, index]
     if match and said.any():

@@ -32,23 +32,52 @@ class Neighbours(NamedTuple):
     to_after: Values
 
 
-def neighbours(values: Values, known: Mask, positions: Sequence[float], index: int) -> Neighbours:
-    """Look along the slice axis from ``index``, itself left out."""
+def neighbours(
+    values: Values, known: Mask, positions: Sequence[float], index: int, *, match: bool = False
+) -> Neighbours:
+    """Look along the slice axis from ``index``, itself left out.
+
+    With ``match``, as dates need: mostly clear dates are preferred to nearer but cloudy ones (what a cloud
+    mask misses is near clouds), and a date that completes another is brought to its radiometry first, so
+    that the composite has no seams.
+    """
     height, width = known.shape[1:]
+    clear = known.mean(axis=(1, 2))
     sides = []
-    for order in (range(index - 1, -1, -1), range(index + 1, known.shape[0])):
+    for others in (range(index - 1, -1, -1), range(index + 1, known.shape[0])):
         found = np.zeros((values.shape[0], height, width), dtype=values.dtype)
         distance = np.full((height, width), np.inf)
-        for other in order:
-            fresh = known[other] & np.isinf(distance)
-            if fresh.any():
-                found[:, fresh] = values[:, other][:, fresh]
-                distance[fresh] = abs(positions[other] - positions[index])
-            if np.isfinite(distance).all():
+        usable = [s for s in others if clear[s] > 0]
+        if match:
+            usable.sort(key=lambda s: abs(positions[s] - positions[index]) / clear[s] ** 2)
+        for other in usable:
+            have = np.isfinite(distance)
+            if have.all():
                 break
+            fresh = known[other] & ~have
+            plane = values[:, other]
+            if match and (overlap := known[other] & have).any():
+                plane = matched(plane, found, overlap)
+            found[:, fresh] = plane[:, fresh]
+            distance[fresh] = abs(positions[other] - positions[index])
         sides.append((found, distance))
+    if match:
+        sides = [_complete(*sides[0], *sides[1]), _complete(*sides[1], *sides[0])]
     (before, to_before), (after, to_after) = sides
     return Neighbours(before, after, to_before, to_after)
+
+
+def _complete(found: Values, distance: Values, other: Values, other_distance: Values) -> tuple[Values, Values]:
+    """Lend a side what only the other one saw, in its own radiometry and at its typical distance.
+
+    Otherwise interpolation would change from two sides to one along the edge of a cloud, and show it.
+    """
+    have, lent = np.isfinite(distance), np.isfinite(other_distance)
+    both, lacking = have & lent, lent & ~have
+    if not both.any() or not lacking.any():
+        return found, distance
+    borrowed = matched(other, found, both)
+    return np.where(lacking, borrowed, found), np.where(lacking, np.median(distance[have]), distance)
 
 
 def linear(values: Values, known: Mask, positions: Sequence[float], index: int) -> tuple[Values, Mask]:

@@ -47,15 +47,16 @@ def rgb_channels(names: Sequence[str]) -> list[int] | None:
 
 
 def sheet(pictures: Sequence[NDArray[np.uint8]], columns: int, destination: Path) -> Path:
-    """Lay (H, W, 3) pictures of one size out in rows, enlarged to be seen, and save them as PNG."""
-    height, width = pictures[0].shape[:2]
+    """Lay (H, W, 3) pictures out in rows of equal cells, enlarged to be seen, and save them as PNG."""
+    height, width = (max(picture.shape[side] for picture in pictures) for side in (0, 1))
     scale = max(1, round(CELL / min(height, width)))
     rows = -(-len(pictures) // columns)
     canvas = np.full((rows * (height * scale + GAP) - GAP, columns * (width * scale + GAP) - GAP, 3), 24, np.uint8)
     for number, picture in enumerate(pictures):
         top, left = number // columns * (height * scale + GAP), number % columns * (width * scale + GAP)
-        enlarged = Image.fromarray(picture).resize((width * scale, height * scale), Image.Resampling.BICUBIC)
-        canvas[top : top + height * scale, left : left + width * scale] = np.asarray(enlarged)
+        own = (picture.shape[1] * scale, picture.shape[0] * scale)
+        enlarged = Image.fromarray(picture).resize(own, Image.Resampling.BICUBIC)
+        canvas[top : top + own[1], left : left + own[0]] = np.asarray(enlarged)
     with replacing(destination) as temporary:
         Image.fromarray(canvas).save(temporary, format="PNG")
     return destination

@@ -62,9 +62,11 @@ def write_filled_series(
             dataset.ImagePositionPatient = decimals(positions[index])
             if "SliceLocation" in dataset:
                 del dataset.SliceLocation
+        # The whole series is derived, or readers that sort by ImageType would tear it apart.
+        dataset.ImageType = ["DERIVED", "SECONDARY", *list(dataset.get("ImageType", []))[2:]]
         if index in made:
             _lay_in(dataset, made[index], donor.path, keep=own)
-            _say_derived(dataset, str(source), provenance)
+            _say_rebuilt(dataset, str(source), provenance)
         written.append(save(dataset, destination / f"slice_{index:04d}.dcm"))
     return written
 
@@ -105,9 +107,7 @@ def _lay_in(dataset: FileDataset, patches: list[Patch], path: Path, *, keep: boo
     set_pixels(dataset, stored, dataset.get("PixelPaddingValue"))
 
 
-def _say_derived(dataset: FileDataset, source: str, provenance: Provenance) -> None:
-    kept = list(dataset.get("ImageType", []))[2:]
-    dataset.ImageType = ["DERIVED", "SECONDARY", *kept]
+def _say_rebuilt(dataset: FileDataset, source: str, provenance: Provenance) -> None:
     dataset.DerivationDescription = f"Rebuilt by {provenance.method}; not measured"[:1024]
     dataset.ContributingEquipmentSequence = [
         *dataset.get("ContributingEquipmentSequence", []),
