@@ -14,6 +14,7 @@ from augmentor.errors import NothingToFill, OutputInTheWay, RunError
 from augmentor.holes import find
 from augmentor.holes.context import look
 from augmentor.holes.find import Holes
+from augmentor.holes.hide import Column, Hider, Judged, judge
 from augmentor.progress import progress
 from augmentor.report.pictures import before_and_after
 from augmentor.run import TOOL, Run, tool_version
@@ -27,6 +28,9 @@ BLOCK = 256
 
 MARGIN = 32
 """Pixels read around a block, so that a hole is filled from all sides."""
+
+REHEARSALS = 12
+"""Observed parts that are hidden to see whether a run helps on the scene at hand."""
 
 SHOWN = 4
 """Slices on the before/after picture."""
@@ -68,7 +72,10 @@ def fill(
     scene = _one_scene(source)
     holes, said = find.find(scene, mask)
     chosen = None if prior_only else _choose_run(scene, run, runs)
-    correct, scaling, method = _method(scene, chosen)
+    scaling = _scaling(scene, holes, chosen)
+    correct, method = None, f"{_prior_name(scene)} (no trained run)"
+    if chosen is not None:
+        correct, method = _rehearsed(scene, holes, chosen, scaling)
     provenance = Provenance(
         TOOL,
         tool_version(),
@@ -88,7 +95,9 @@ def fill(
                 touched.append(patch.slice)
             yield patch
         if not count:
-            raise NothingToFill("no pixel is to be filled", where=source, do="give --mask, or check that it is not empty")
+            raise NothingToFill(
+                "no pixel is to be filled", where=source, do="give --mask, or check that it is not empty"
+            )
 
     files = scene.write_filled(out, counted(), provenance)
     side_car = write_json(
@@ -126,23 +135,23 @@ def _suits(run: Run, scene: Scene) -> bool:
     template = facts.template
     alike = {template.modality, scene.modality} in ({template.modality}, {"", template.modality})
     return bool(
-        facts.context and alike and template.kind == scene.kind and [c.name for c in template.channels]
-        == [c.name for c in scene.channels]
+        facts.context
+        and alike
+        and template.kind == scene.kind
+        and [c.name for c in template.channels] == [c.name for c in scene.channels]
     ) or bool(facts.context and alike and template.kind == scene.kind == "volume" and facts.channels == scene.shape[0])
 
 
-def _method(scene: Scene, run: Run | None) -> tuple[Correct | None, Scaling | None, str]:
-    """The correction, the scaling it lives in, and what the whole is called."""
-    prior = "linear interpolation between slices" if scene.kind == "volume" else (
+def _prior_name(scene: Scene) -> str:
+    if scene.kind == "volume":
+        return "linear interpolation between slices"
+    return (
         "linear interpolation between dates, matched to the scene" if scene.kind == "stack" else "harmonic inpainting"
     )
-    if run is None or not any(run.facts.gain):
-        why = "no trained run" if run is None else f"{run.name} did not beat it on held-out data"
-        return None, None, f"{prior} ({why})"
-    return _network(run), run.facts.scaling, f"T2T-GAN {run.name} over {prior}"
 
 
 def _network(run: Run) -> Correct:
+    """The run's correction, over planes of any size, seamless."""
     import torch
     from monai.inferers.utils import sliding_window_inference
 
@@ -150,19 +159,55 @@ def _network(run: Run) -> Correct:
     from augmentor.train_fill import correct
 
     facts, generator = run.facts, load_generator(run)
-    gain = torch.tensor(facts.gain)[:, None, None]
 
     def apply(told: NDArray[np.float32]) -> NDArray[np.float32]:
         with torch.inference_mode():
             correction = sliding_window_inference(
                 torch.from_numpy(told)[None], facts.tile, 16, lambda x: correct(generator, x), 0.5, mode="gaussian"
             )
-        return np.asarray((correction[0] * gain).numpy())
+        return np.asarray(correction[0].numpy())
 
     return apply
 
 
-def patches(scene: Scene, holes: Holes, correct: Correct | None, scaling: Scaling | None) -> Iterator[Patch]:
+def _rehearsed(scene: Scene, holes: Holes, run: Run, scaling: Scaling) -> tuple[Correct | None, str]:
+    """The run's correction as far as it helps on this scene's own observed parts, and what that is called."""
+    network = _network(run)
+    judged = rehearse(scene, holes, network, scaling)
+    gain = np.array(judged.gain if judged else run.facts.gain, dtype=np.float32)
+    prior = _prior_name(scene)
+    if not gain.any():
+        return None, f"{prior} ({run.name} did not beat it here)"
+    said = ""
+    if judged:
+        better = 10 * np.log10(max(judged.prior_error, 1e-12) / max(judged.error, 1e-12))
+        said = f" (on hidden observed parts {better:+.2f} dB over it)"
+    return lambda told: gain[:, None, None] * network(told), f"T2T-GAN {run.name} over {prior}{said}"
+
+
+def rehearse(scene: Scene, holes: Holes, correct: Correct, scaling: Scaling) -> Judged | None:
+    """Hide observed parts of this very scene, fill them, and say how much of the correction helps here.
+
+    None where too little is observed to hide any of it.
+    """
+    height, width = (min(side, BLOCK) for side in scene.shape[2:])
+    middle = Window((scene.shape[2] - height) // 2, (scene.shape[3] - width) // 2, height, width)
+    values, known = _load(scene, middle, holes, scaling)
+    volume = scene.kind == "volume"
+    if volume:
+        # Slots that are empty cannot be hidden from; the rest keep their true distances.
+        there = known.all(axis=(1, 2))
+        values, known = values[:, there], known[there]
+        positions = [p for p, has in zip(scene.grid.positions, there, strict=True) if has]
+    else:
+        positions = list(scene.grid.positions)
+    if len(known) < (4 if volume else 1) or known.mean() < 0.02:
+        return None
+    hidden = Hider([Column(values, known, positions)], volume=volume, seed=0).draw(REHEARSALS)
+    return judge(np.stack([correct(told) for told in hidden.told]), hidden)
+
+
+def patches(scene: Scene, holes: Holes, correct: Correct | None, scaling: Scaling) -> Iterator[Patch]:
     """Rebuilt pixels, block by block. Only blocks with holes are read whole."""
     height, width = scene.shape[2:]
     blocks = list(windows(height, width, (BLOCK, BLOCK), 0.0))
@@ -176,26 +221,27 @@ def patches(scene: Scene, holes: Holes, correct: Correct | None, scaling: Scalin
 
 
 def _fill_block(
-    scene: Scene, block: Window, fresh: NDArray[np.bool_], holes: Holes, correct: Correct | None, scaling: Scaling | None
+    scene: Scene, block: Window, fresh: NDArray[np.bool_], holes: Holes, correct: Correct | None, scaling: Scaling
 ) -> Iterator[Patch]:
     made = holes(block) & fresh
     wanted = np.flatnonzero(made.any(axis=(0, 2, 3)))
     if not len(wanted):
         return
     wide, inner = _widen(block, scene)
-    pixels = scene.read(0, scene.shape[1], wide)
-    hole = holes(wide)
-    scaling = scaling or _own_scaling(pixels.values, pixels.valid & ~hole)
-    values = np.moveaxis(scaling.to_unit(np.moveaxis(pixels.values, 1, 0)), 0, 1)
-    # A pixel is known where every channel of it is.
-    known = (pixels.valid & ~hole).all(axis=0)
-    for index in wanted:
-        context = look(
-            values, known, scene.grid.positions, int(index), ~known[index], match=scene.kind != "volume"
-        )
+    values, known = _load(scene, wide, holes, scaling)
+    for index in map(int, wanted):
+        context = look(values, known, scene.grid.positions, index, ~known[index], match=scene.kind != "volume")
         answer = context.prior if correct is None else context.prior + correct(context.told)
-        physical = scaling.to_physical(answer)[:, inner[0], inner[1]]
-        yield Patch(int(index), block, physical, made[:, index])
+        yield Patch(index, block, scaling.to_physical(answer)[:, inner[0], inner[1]], made[:, index])
+
+
+def _load(
+    scene: Scene, window: Window, holes: Holes, scaling: Scaling
+) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
+    """Scaled values (C, S, h, w), and (S, h, w) where every channel of a pixel is known."""
+    pixels = scene.read(0, scene.shape[1], window)
+    values = np.moveaxis(scaling.to_unit(np.moveaxis(pixels.values, 1, 0)), 0, 1)
+    return values, (pixels.valid & ~holes(window)).all(axis=0)
 
 
 def _widen(block: Window, scene: Scene) -> tuple[Window, tuple[slice, slice]]:
@@ -207,10 +253,15 @@ def _widen(block: Window, scene: Scene) -> tuple[Window, tuple[slice, slice]]:
     return Window(top, left, bottom - top, right - left), inner.slices
 
 
-def _own_scaling(values: NDArray[Any], known: NDArray[np.bool_]) -> Scaling:
-    """A scaling from the block's own known values, for the prior alone."""
-    tiles = np.moveaxis(values, 1, 0)
-    return Scaling.fit(tiles, np.moveaxis(known, 1, 0).all(axis=1), None)
+def _scaling(scene: Scene, holes: Holes, run: Run | None) -> Scaling:
+    """The run's scaling where units are physical; the scene's own where they are arbitrary, as in MR."""
+    if run is not None and (scene.kind != "volume" or run.recipe.tiles.limits is not None):
+        return run.facts.scaling
+    height, width = (min(side, BLOCK) for side in scene.shape[2:])
+    middle = Window((scene.shape[2] - height) // 2, (scene.shape[3] - width) // 2, height, width)
+    pixels = scene.read(0, scene.shape[1], middle)
+    known = (pixels.valid & ~holes(middle)).all(axis=0)
+    return Scaling.fit(np.moveaxis(pixels.values, 1, 0), known, None)
 
 
 def _show(scene: Scene, out: Path, touched: list[int], picture: Path) -> None:

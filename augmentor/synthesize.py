@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import csv
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -70,12 +71,10 @@ def synthesize(
     template = target(facts, format or found.recipe.synthesis.format)
     writer = adapter(template.format)
     out = out or found.folder / "samples" / _folder_name(seed, template.format, asked)
-    provenance = Provenance(
-        TOOL, tool_version(), "T2T-GAN", found.recipe.digest(), found.checkpoint_digest(), seed
-    )
+    provenance = Provenance(TOOL, tool_version(), "T2T-GAN", found.recipe.digest(), found.checkpoint_digest(), seed)
     claim(out, {**provenance.as_dict(), "format": template.format, "asked": dict(asked)})
     done = _written(out)
-    with _append(out / LABELS, ["file", *facts.conditions]) as row, progress("synthesize", n, done) as advance:
+    with _appending(out / LABELS, ["file", *facts.conditions]) as row, progress("synthesize", n, done) as advance:
         for sample in samples(load_generator(found), facts, done, n, seed, asked):
             stem = out / f"sample_{sample.index:06d}"
             made_by = replace(provenance, index=sample.index, conditions=sample.conditions)
@@ -118,7 +117,7 @@ def target(facts: Facts, format: str) -> Template:
     medical = template.modality in ("CT", "MR", "CR", "DX") or template.format == "dicom"
     if format == "geotiff" and medical:
         raise Unwritable("medical images do not belong into a GeoTIFF", do="use dicom, nifti or png")
-    if format in ("dicom", "nifti") and (not medical and template.format != "nifti" or facts.channels != 1):
+    if format in ("dicom", "nifti") and ((not medical and template.format != "nifti") or facts.channels != 1):
         raise Unwritable(
             f"{facts.channels} channels from {template.format} are no medical image",
             do="use geotiff or png, or train with data.modality set (CR, CT or MR) on one channel",
@@ -188,22 +187,17 @@ def _written(out: Path) -> int:
     return max(0, len(whole.splitlines()) - 1)
 
 
-class _append:
+@contextmanager
+def _appending(path: Path, header: list[str]) -> Iterator[Callable[[list[str]], None]]:
     """A CSV being appended to, a line flushed after each file that it names."""
+    fresh = not path.is_file() or not path.stat().st_size
+    with path.open("a", newline="") as stream:
+        writer = csv.writer(stream, lineterminator="\n")
 
-    def __init__(self, path: Path, header: list[str]) -> None:
-        fresh = not path.is_file() or not path.stat().st_size
-        self._stream = path.open("a", newline="")
-        self._writer = csv.writer(self._stream, lineterminator="\n")
+        def row(values: list[str]) -> None:
+            writer.writerow(values)
+            stream.flush()
+
         if fresh:
-            self._row(header)
-
-    def _row(self, values: list[str]) -> None:
-        self._writer.writerow(values)
-        self._stream.flush()
-
-    def __enter__(self) -> Any:
-        return self._row
-
-    def __exit__(self, *error: object) -> None:
-        self._stream.close()
+            row(header)
+        yield row

@@ -116,9 +116,7 @@ def load_tiles(store: TileStore, rows: list[int], facts: Facts) -> Batch:
     pixels, valid = store.load(rows)
     known = conditions(facts)
     indices = torch.stack([encode(known, store.index[row].conditions) for row in rows])
-    return Batch(
-        torch.from_numpy(facts.scaling.to_unit(pixels)), torch.from_numpy(valid)[:, None].float(), indices
-    )
+    return Batch(torch.from_numpy(facts.scaling.to_unit(pixels)), torch.from_numpy(valid)[:, None].float(), indices)
 
 
 class Tiles:

@@ -69,7 +69,9 @@ def _grid(size: int) -> tuple[Plane, Plane]:
     return axis[:, None], axis[None, :]
 
 
-def _blob(y: Plane, x: Plane, cy: float, cx: float, ry: float, rx: float, soft: float = 0.08, turn: float = 0.0) -> Plane:
+def _blob(
+    y: Plane, x: Plane, cy: float, cx: float, ry: float, rx: float, soft: float = 0.08, turn: float = 0.0
+) -> Plane:
     """An ellipse, 1 inside and 0 outside, with a soft rim."""
     dy, dx = y - cy, x - cx
     u = (dx * np.cos(turn) + dy * np.sin(turn)) / rx
@@ -96,7 +98,9 @@ def radiograph(random: np.random.Generator, size: int, *, opacity: bool) -> Plan
     air = np.zeros((size, size))
     for side in (-1.0, 1.0):
         height = random.uniform(0.55, 0.66) - (0.05 if side > 0 else 0)
-        lung = _blob(y, x, -0.06, side * random.uniform(0.38, 0.42), height, random.uniform(0.26, 0.31), 0.07, side * 0.12)
+        lung = _blob(
+            y, x, -0.06, side * random.uniform(0.38, 0.42), height, random.uniform(0.26, 0.31), 0.07, side * 0.12
+        )
         dome = 1 / (1 + np.exp((y - 0.42 + 0.22 * ((x - side * 0.4) / 0.35) ** 2 * 0.6) / 0.03))
         air += lung * dome
     heart = _blob(y, x, 0.22, 0.14, random.uniform(0.3, 0.36), random.uniform(0.24, 0.34), 0.07, -0.5)
@@ -109,7 +113,9 @@ def radiograph(random: np.random.Generator, size: int, *, opacity: bool) -> Plan
         ribs += np.exp(-(((y - centre) / 0.022) ** 2))
     image += 0.075 * ribs * np.clip(air, 0, 1) + 0.03 * ribs * body
     for side in (-1.0, 1.0):
-        clavicle = np.exp(-(((y + 0.66 - 0.14 * (side * x - 0.3)) / 0.03) ** 2)) * _blob(y, x, -0.66, side * 0.38, 0.2, 0.34, 0.15)
+        clavicle = np.exp(-(((y + 0.66 - 0.14 * (side * x - 0.3)) / 0.03) ** 2)) * _blob(
+            y, x, -0.66, side * 0.38, 0.2, 0.34, 0.15
+        )
         vessels = np.exp(-(((x - side * 0.17) / 0.12) ** 2 + ((y - 0.0) / 0.2) ** 2))
         image += 0.09 * clavicle + 0.1 * vessels * (1 + 0.4 * _texture(random, (size, size), size / 50))
     if opacity:
@@ -309,7 +315,10 @@ def write_stack(places: Phantoms, seed: int, size: int, dates: int = 8) -> None:
         ):  # fmt: skip
             folder.mkdir(parents=True, exist_ok=True)
             path = adapter("geotiff").write_sample(
-                folder / f"{'clouds' if kind is mask_template else 'scene'}_{when}", values[:, None], kind, _provenance(seed, number)
+                folder / f"{'clouds' if kind is mask_template else 'scene'}_{when}",
+                values[:, None],
+                kind,
+                _provenance(seed, number),
             )[0]
             if outside and folder == places.stack:
                 _punch_nodata(path, (x + y) < size // 3)

@@ -119,12 +119,8 @@ def open_scenes(path: Path) -> list[Scene]:
         first = inventory.problems[0]
         if len(inventory.problems) == 1:
             raise first
-        raise type(first)(
-            f"none of {len(inventory.problems)} files can be used; the first: {first}", where=path
-        )
-    raise NothingFound(
-        "no image in a known format", where=path, do=f"give a file or folder of {', '.join(adapters())}"
-    )
+        raise type(first)(f"none of {len(inventory.problems)} files can be used; the first: {first}", where=path)
+    raise NothingFound("no image in a known format", where=path, do=f"give a file or folder of {', '.join(adapters())}")
 
 
 def _files(folder: Path) -> list[Path]:

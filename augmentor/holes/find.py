@@ -54,7 +54,9 @@ def masked(scene: Scene, mask: Path) -> Holes:
     """
     found = open_scenes(mask)
     if len(found) != 1:
-        raise GridMismatch(f"{len(found)} scenes where one mask was expected", where=mask, do="give one mask, or one stack")
+        raise GridMismatch(
+            f"{len(found)} scenes where one mask was expected", where=mask, do="give one mask, or one stack"
+        )
     cover = found[0]
     if cover.shape[2:] != scene.shape[2:]:
         raise GridMismatch(
@@ -65,7 +67,9 @@ def masked(scene: Scene, mask: Path) -> Holes:
     if cover.grid.frame == scene.grid.frame == "map" and not np.allclose(
         cover.grid.spacing[1:], scene.grid.spacing[1:], rtol=1e-6
     ):
-        raise GridMismatch("pixel sizes of mask and scene differ", where=mask, do="resample the mask onto the scene's grid")
+        raise GridMismatch(
+            "pixel sizes of mask and scene differ", where=mask, do="resample the mask onto the scene's grid"
+        )
     slices = _matching(cover, scene, mask)
 
     def holes(window: Window) -> Mask:

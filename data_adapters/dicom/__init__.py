@@ -21,7 +21,7 @@ def claims(path: Path, head: bytes) -> bool:
     if head[128:132] == b"DICM":
         return True
     # Without a preamble: the first element is of group 0002 or 0008, in either byte order.
-    return head[:2] in (b"\x08\x00", b"\x02\x00") and head[2:4] != b"\x00\x08" or head[:4] == b"\x00\x08\x00\x05"
+    return (head[:2] in (b"\x08\x00", b"\x02\x00") and head[2:4] != b"\x00\x08") or head[:4] == b"\x00\x08\x00\x05"
 
 
 def scan(files: Sequence[Path]) -> tuple[list[Scene], list[UserError]]:
@@ -40,7 +40,9 @@ def scan(files: Sequence[Path]) -> tuple[list[Scene], list[UserError]]:
                     what = getattr(header.get("SOPClassUID"), "name", None) or header.get("Modality", "unknown object")
                     raise NoPixels(f"holds no image ({what})", where=path, do="nothing; it is passed over")
                 if str(header.get("BurnedInAnnotation", "")).upper() == "YES":
-                    raise BurnedInText("says that text is burned into its pixels", where=path, do="crop or mask it first")
+                    raise BurnedInText(
+                        "says that text is burned into its pixels", where=path, do="crop or mask it first"
+                    )
                 images.append((path, header))
             except UserError as error:
                 problems.append(error)

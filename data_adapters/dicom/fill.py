@@ -51,7 +51,9 @@ def write_filled_series(
         donor = slot or _nearest(scene, index)
         dataset = decode.read_header(donor.path, pixels=True)
         if "ModalityLUTSequence" in dataset or scene.shape[0] != 1:
-            raise Unwritable("colour and look-up-table images cannot be filled", where=donor.path, do="convert it first")
+            raise Unwritable(
+                "colour and look-up-table images cannot be filled", where=donor.path, do="convert it first"
+            )
         source = copy.deepcopy(dataset.get("SOPInstanceUID", ""))
         dataset.SOPInstanceUID = uid(provenance, "instance", index)
         dataset.SeriesInstanceUID = uid(provenance, "series")
@@ -80,9 +82,7 @@ def _positions(scene: DicomScene) -> list[NDArray[np.float64]]:
     }
     slots = sorted(known)
     axes = np.stack([known[s] for s in slots])
-    return [
-        np.array([np.interp(i, slots, axes[:, axis]) for axis in range(3)]) for i in range(len(scene.slots))
-    ]
+    return [np.array([np.interp(i, slots, axes[:, axis]) for axis in range(3)]) for i in range(len(scene.slots))]
 
 
 def _nearest(scene: DicomScene, index: int) -> Any:

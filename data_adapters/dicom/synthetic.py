@@ -10,7 +10,17 @@ from numpy.typing import NDArray
 from pydicom.dataset import Dataset
 from pydicom.uid import ComputedRadiographyImageStorage, CTImageStorage, MRImageStorage
 
-from data_adapters.dicom.common import MAKER, code, contribution, decimal, decimals, display_window, save, set_pixels, uid
+from data_adapters.dicom.common import (
+    MAKER,
+    code,
+    contribution,
+    decimal,
+    decimals,
+    display_window,
+    save,
+    set_pixels,
+    uid,
+)
 from data_adapters.errors import Unwritable
 from data_adapters.scene import Provenance, Template, to_stored
 
@@ -34,9 +44,7 @@ def write_synthetic(
     bits = min(template.bits, 16)
     dtype = np.dtype(f"{'i' if signed else 'u'}{1 if bits <= 8 else 2}")
     lowest = -(1 << (bits - 1)) if signed else 0
-    stored = to_stored(
-        values[0], dtype, template.slope, template.intercept, lowest, lowest + (1 << bits) - 1
-    )
+    stored = to_stored(values[0], dtype, template.slope, template.intercept, lowest, lowest + (1 << bits) - 1)
     written = []
     for index, plane in enumerate(stored):
         path = stem.with_suffix(".dcm") if len(stored) == 1 else stem / f"slice_{index:04d}.dcm"

@@ -98,7 +98,9 @@ class FilledFile:
             mask = data.read_masks(1, window=area)
             data.write_mask(np.where(touched, 255, mask).astype(np.uint8), window=area)
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         if kind is None and self._data is not None:
             self._data.update_tags(ns=NAMESPACE, PROVENANCE=json.dumps(self.provenance.as_dict()))
             if levels := self._data.overviews(1):
