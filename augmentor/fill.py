@@ -196,7 +196,7 @@ def rehearse(scene: Scene, holes: Holes, correct: Correct, scaling: Scaling) -> 
     volume = scene.kind == "volume"
     if volume:
         # Slots that are empty cannot be hidden from; the rest keep their true distances.
-        there = known.all(axis=(1, 2))
+        there = np.asarray(known.all(axis=(1, 2)))
         values, known = values[:, there], known[there]
         positions = [p for p, has in zip(scene.grid.positions, there, strict=True) if has]
     else:
@@ -241,7 +241,7 @@ def _load(
     """Scaled values (C, S, h, w), and (S, h, w) where every channel of a pixel is known."""
     pixels = scene.read(0, scene.shape[1], window)
     values = np.moveaxis(scaling.to_unit(np.moveaxis(pixels.values, 1, 0)), 0, 1)
-    return values, (pixels.valid & ~holes(window)).all(axis=0)
+    return values, np.asarray((pixels.valid & ~holes(window)).all(axis=0))
 
 
 def _widen(block: Window, scene: Scene) -> tuple[Window, tuple[slice, slice]]:
@@ -260,7 +260,7 @@ def _scaling(scene: Scene, holes: Holes, run: Run | None) -> Scaling:
     height, width = (min(side, BLOCK) for side in scene.shape[2:])
     middle = Window((scene.shape[2] - height) // 2, (scene.shape[3] - width) // 2, height, width)
     pixels = scene.read(0, scene.shape[1], middle)
-    known = (pixels.valid & ~holes(middle)).all(axis=0)
+    known = np.asarray((pixels.valid & ~holes(middle)).all(axis=0))
     return Scaling.fit(np.moveaxis(pixels.values, 1, 0), known, None)
 
 

@@ -7,17 +7,19 @@ import json
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import replace
+from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from augmentor import labels
 from augmentor.errors import RecipeError, TooLittleData
 from augmentor.holes.find import masked
 from augmentor.progress import progress
 from augmentor.recipe import Recipe
-from augmentor.tiles import Origin, Tile, TileStore, fit_mask, grid_tile, whole_tile, windows
-from data_adapters import Scene, Template, open_scenes
+from augmentor.tiles import Origin, Tile, TileStore, fit_mask, grid_tile, whole_tile, windows_of
+from data_adapters import Scene, Template, Window, open_scenes
 
 FEWEST = 16
 """Tiles below which nothing can be learned and held out."""
@@ -130,20 +132,27 @@ def _aside(recipe: Recipe, origin: Origin, group: str, held_out: set[str]) -> bo
 def _tiles(recipe: Recipe, scene: Scene) -> Iterator[tuple[Tile, float]]:
     """The tiles of one scene with enough observed pixels, and the source pixels that one tile pixel spans."""
     size = recipe.tiles.size
-    height, width = scene.shape[2:]
-    covered = masked(scene, recipe.data.masks) if recipe.data.masks else None
-    for window in [scene.plane] if recipe.tiles.cut == "whole" else windows(height, width, size, recipe.tiles.overlap):
-        clouds = covered(window).any(axis=0) if covered else None
+    covered = lru_cache(maxsize=1)(masked(scene, recipe.data.masks)) if recipe.data.masks else None
+    missing = set(scene.missing()) if recipe.task == "fill" and scene.kind == "volume" else set()
+    for window, index, pixels, valid, span in _cuts(recipe, scene):
+        if index in missing:
+            valid = np.zeros_like(valid)
+        if covered is not None:
+            clouds = np.asarray(covered(window)[:, index].any(axis=0))
+            valid = valid & ~fit_mask(clouds, size)
+        # Filling learns from columns of slices, so that none may be dropped from the middle of one.
+        if recipe.task == "fill" or valid.mean() >= recipe.tiles.valid_at_least:
+            position = scene.grid.positions[index]
+            yield Tile(pixels, valid, Origin(scene.name, scene.group, index, position, window, False, {})), span
+
+
+def _cuts(recipe: Recipe, scene: Scene) -> Iterator[tuple[Window, int, NDArray[np.float32], NDArray[np.bool_], float]]:
+    """Window, slice, pixels, valid and span of every tile, whole slices or windows as the recipe says."""
+    size = recipe.tiles.size
+    if recipe.tiles.cut == "whole":
         for index in range(scene.shape[1]):
-            if recipe.tiles.cut == "whole":
-                pixels, valid, span = whole_tile(scene, index, size)
-            else:
-                pixels, valid = grid_tile(scene, index, window, size)
-                span = 1.0
-            if clouds is not None:
-                valid = valid & ~fit_mask(clouds[index], size)
-            # Filling learns from columns of slices, so that none may be dropped from the middle of one.
-            if recipe.task == "fill" or valid.mean() >= recipe.tiles.valid_at_least:
-                position = scene.grid.positions[index]
-                origin = Origin(scene.name, scene.group, index, position, tuple(window), False, {})
-                yield Tile(pixels, valid, origin), span
+            yield scene.plane, index, *whole_tile(scene.read(index, 1), size)
+        return
+    for window, pixels in windows_of(scene, size, recipe.tiles.overlap):
+        for index in range(scene.shape[1]):
+            yield window, index, *grid_tile(pixels, index, size), 1.0

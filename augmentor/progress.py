@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Protocol
 
 PLAIN_EVERY = 10.0
 """Seconds between plain lines where there is no terminal."""
 
-Advance = Callable[[int, str], None]
-"""Call with how many units are done in all, and a note to show."""
+
+class Advance(Protocol):
+    """Call with how many units are done in all, and a note to show."""
+
+    def __call__(self, done: int, note: str = "") -> None: ...
 
 
 @contextmanager
@@ -35,7 +39,11 @@ def _bar(title: str, total: int, start: int) -> Iterator[Advance]:
     )  # fmt: skip
     with Progress(*columns, console=Console(stderr=True)) as bar:
         task = bar.add_task(title, total=total, completed=start, note="")
-        yield lambda done, note="": bar.update(task, completed=done, note=note)
+
+        def advance(done: int, note: str = "") -> None:
+            bar.update(task, completed=done, note=note)
+
+        yield advance
 
 
 def _lines(title: str, total: int, start: int) -> Advance:

@@ -13,7 +13,10 @@ import zarr
 from numpy.typing import NDArray
 
 from augmentor.errors import RunError
-from data_adapters import Scene, Window
+from data_adapters import Pixels, Scene, Window
+
+AT_ONCE = 50_000_000
+"""Values of a scene that are held in memory at once; a larger scene is read window by window."""
 
 
 @dataclass(frozen=True)
@@ -24,7 +27,7 @@ class Origin:
     group: str
     slice: int
     position: float
-    window: tuple[int, int, int, int]
+    window: Window
     held_out: bool
     conditions: Mapping[str, str]
 
@@ -51,18 +54,18 @@ def _starts(length: int, size: int, overlap: float) -> list[int]:
     return sorted({*range(0, length - size + 1, step), length - size})
 
 
-def whole_tile(scene: Scene, index: int, size: tuple[int, int]) -> tuple[NDArray[np.float32], NDArray[np.bool_], float]:
-    """One slice shrunk or grown to fit ``size``, its proportions kept, the rest padded and not valid.
+def whole_tile(pixels: Pixels, size: tuple[int, int]) -> tuple[NDArray[np.float32], NDArray[np.bool_], float]:
+    """The first slice shrunk or grown to fit ``size``, its proportions kept, the rest padded and not valid.
 
     Returns pixels (C, H, W), valid (H, W), and how many source pixels a tile pixel spans.
     """
     from skimage.transform import resize
 
-    pixels = scene.read(index, 1)
-    span = max(scene.shape[2] / size[0], scene.shape[3] / size[1])
-    shape = (min(size[0], round(scene.shape[2] / span)), min(size[1], round(scene.shape[3] / span)))
+    height, width = pixels.valid.shape[2:]
+    span = max(height / size[0], width / size[1])
+    shape = (min(size[0], round(height / span)), min(size[1], round(width / span)))
     values = pixels.values[:, 0].astype(np.float32)
-    seen = pixels.valid[:, 0].all(axis=0)
+    seen = np.asarray(pixels.valid[:, 0].all(axis=0))
     # Not observed is not zero: it takes the mean of what was, so that shrinking does not bleed it in.
     filler = np.where(seen, values, 0).sum(axis=(1, 2), keepdims=True) / max(1, seen.sum())
     values = np.where(seen, values, filler)
@@ -81,10 +84,20 @@ def _pad(
     return np.pad(values, ((0, 0), *margins), mode="edge"), np.pad(seen, margins)
 
 
-def grid_tile(scene: Scene, index: int, window: Window, size: tuple[int, int]) -> tuple[Any, Any]:
-    """One window of one slice at full detail, padded where the scene is smaller than a tile."""
-    pixels = scene.read(index, 1, window)
-    return _pad(pixels.values[:, 0].astype(np.float32), pixels.valid[:, 0].all(axis=0), size)
+def grid_tile(pixels: Pixels, index: int, size: tuple[int, int]) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
+    """One slice of a window at full detail, padded where the scene is smaller than a tile."""
+    return _pad(pixels.values[:, index].astype(np.float32), np.asarray(pixels.valid[:, index].all(axis=0)), size)
+
+
+def windows_of(scene: Scene, size: tuple[int, int], overlap: float) -> Iterator[tuple[Window, Pixels]]:
+    """Every window of a scene, with the pixels of all its slices; a scene that fits memory is read once."""
+    whole = scene.read(0, scene.shape[1]) if np.prod(scene.shape) <= AT_ONCE else None
+    for window in windows(*scene.shape[2:], size, overlap):
+        if whole is None:
+            yield window, scene.read(0, scene.shape[1], window)
+        else:
+            region = (slice(None), slice(None), *window.slices)
+            yield window, Pixels(whole.values[region], whole.valid[region])
 
 
 def fit_mask(mask: NDArray[np.bool_], size: tuple[int, int]) -> NDArray[np.bool_]:
@@ -93,7 +106,7 @@ def fit_mask(mask: NDArray[np.bool_], size: tuple[int, int]) -> NDArray[np.bool_
 
     span = max(1.0, mask.shape[0] / size[0], mask.shape[1] / size[1])
     shape = (round(mask.shape[0] / span), round(mask.shape[1] / span))
-    small = mask if shape == mask.shape else resize(mask.astype(np.float32), shape, order=1) > 0
+    small = mask if shape == mask.shape else np.asarray(resize(mask.astype(np.float32), shape, order=1) > 0)
     return _pad(np.zeros((1, *shape), np.float32), small, size)[1]
 
 
@@ -122,7 +135,7 @@ class TileStore:
         """Where each tile was cut, in the order of the arrays."""
         if self._index is None:
             lines = (self.folder / "index.jsonl").read_text().splitlines()
-            self._index = [Origin(**{**r, "window": tuple(r["window"])}) for r in map(json.loads, lines)]
+            self._index = [Origin(**{**r, "window": Window(*r["window"])}) for r in map(json.loads, lines)]
         return self._index
 
     def rows(self, held_out: bool) -> list[int]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,6 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
+from PIL.PngImagePlugin import PngInfo
 
 from data_adapters.atomic import replacing
 from data_adapters.errors import BrokenFile, Unwritable, UserError
@@ -17,13 +19,19 @@ from data_adapters.scene import Channel, Grid, Patch, Pixels, Provenance, Scene,
 
 NAME = "png"
 SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".webp")
-MAGIC = (b"\x89PNG", b"\xff\xd8\xff", b"BM", b"RIFF")
-BANDS = {"L": ("gray",), "I;16": ("gray",), "RGB": ("red", "green", "blue")}
+MAGIC = (b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff")
+BANDS = {
+    "L": ("gray",), "LA": ("gray",), "I;16": ("gray",),
+    "RGB": ("red", "green", "blue"), "RGBA": ("red", "green", "blue"),
+}  # fmt: skip
+"""Colours of each mode that is worked in; the last plane of LA and RGBA says what was observed."""
 
 
 def claims(path: Path, head: bytes) -> bool:
     """Whether the content starts as PNG, JPEG, BMP or WebP does."""
-    return head.startswith(MAGIC)
+    # Two letters are too few to tell a bitmap by: its reserved words at byte 6 are zero.
+    bitmap = head[:2] == b"BM" and head[6:10] == bytes(4)
+    return head.startswith(MAGIC) or bitmap or (head[:4] == b"RIFF" and head[8:12] == b"WEBP")
 
 
 def scan(files: Sequence[Path]) -> tuple[list[Scene], list[UserError]]:
@@ -40,17 +48,24 @@ def scan(files: Sequence[Path]) -> tuple[list[Scene], list[UserError]]:
 
 def _mode(image: Image.Image) -> str:
     """The mode that loses nothing of the image's: palettes and the like become RGB."""
-    if image.mode in ("1", "L", "LA"):
-        return "L"
-    return "I;16" if image.mode.startswith("I") else "RGB"
+    if image.mode.startswith("I"):
+        return "I;16"
+    gray = image.mode in ("1", "L", "LA")
+    if image.mode in ("LA", "La", "RGBA", "RGBa", "PA") or "transparency" in image.info:
+        return "LA" if gray else "RGBA"
+    return "L" if gray else "RGB"
 
 
 def _open(path: Path) -> ImageScene:
     try:
         with Image.open(path) as image:
             mode, (width, height) = _mode(image), image.size
+            # Pillow reads these as 8 bits without a word.
+            halved = any("16" in str(tile[3]) for tile in image.tile) and mode != "I;16"
     except Exception as error:
         raise BrokenFile(f"not readable as an image ({error})", where=path, do="restore it") from error
+    if halved:
+        raise BrokenFile("colour or alpha of 16 bits cannot be read whole", where=path, do="convert it to GeoTIFF")
     return ImageScene(
         name=path.stem,
         path=path,
@@ -68,20 +83,24 @@ def _open(path: Path) -> ImageScene:
 
 @dataclass(frozen=True)
 class ImageScene(Scene):
-    """A picture; its stored values are its physical values."""
+    """A picture; its stored values are its physical values, and transparent pixels were not observed."""
 
-    def _stored(self) -> NDArray[Any]:
+    def _stored(self) -> tuple[NDArray[Any], dict[Any, Any]]:
+        """Stored values (H, W, planes), alpha last where there is one, and what else the file says."""
         try:
             with Image.open(self.path) as image:
-                picture = np.asarray(image if _mode(image) == "I;16" else image.convert(_mode(image)))
+                picture = np.array(image if _mode(image) == "I;16" else image.convert(_mode(image)))
+                said = dict(image.info)
         except Exception as error:
             raise BrokenFile(f"pixels cannot be decoded ({error})", where=self.path, do="restore it") from error
-        return picture if picture.ndim == 3 else picture[..., None]
+        return picture.reshape(*picture.shape[:2], -1), said
 
     def read(self, first: int, count: int, window: Window | None = None) -> Pixels:
         rows, columns = (window or self.plane).slices
-        values = np.moveaxis(self._stored(), -1, 0)[:, None, rows, columns].astype(np.float32)
-        return Pixels(values, np.ones(values.shape, dtype=bool))
+        planes = np.moveaxis(self._stored()[0], -1, 0)[:, None, rows, columns]
+        values = planes[: self.shape[0]].astype(np.float32)
+        valid = np.ones(values.shape, dtype=bool)
+        return Pixels(values, valid & (planes[-1:] > 0) if len(planes) > self.shape[0] else valid)
 
     def template(self) -> Template:
         high = float(np.iinfo(self.dtype).max)
@@ -99,17 +118,29 @@ class ImageScene(Scene):
     def write_filled(self, destination: Path, patches: Iterable[Patch], provenance: Provenance) -> list[Path]:
         if destination.suffix.lower() != ".png":
             raise Unwritable("only PNG keeps the untouched pixels", where=destination, do="name the output .png")
-        stored = self._stored().copy()
+        stored, said = self._stored()
+        colours, alpha = np.split(stored, [self.shape[0]], axis=-1)
         for patch in patches:
             region = patch.window.slices
+            made = np.moveaxis(patch.made, 0, -1)
             fresh = to_stored(np.moveaxis(patch.values, 0, -1), stored.dtype)
-            stored[region] = np.where(np.moveaxis(patch.made, 0, -1), fresh, stored[region])
-        return [_save(stored, destination)]
+            colours[region] = np.where(made, fresh, colours[region])
+            alpha[region] = np.where(made.any(axis=-1, keepdims=True), np.iinfo(stored.dtype).max, alpha[region])
+        return [_save(stored, destination, provenance, said)]
 
 
-def _save(stored: NDArray[Any], destination: Path) -> Path:
+def _save(stored: NDArray[Any], destination: Path, provenance: Provenance, said: dict[Any, Any] | None = None) -> Path:
+    """Write planes (H, W, 1 to 4) as PNG; of what the source ``said``, texts, resolution and colours are kept."""
+    said = said or {}
+    notes = PngInfo()
+    for key, text in said.items():
+        if isinstance(text, str):
+            notes.add_itxt(key, text)
+    notes.add_itxt("Provenance", json.dumps(provenance.as_dict(), default=str))
+    kept = {key: said[key] for key in ("dpi", "icc_profile", "exif") if key in said}
     with replacing(destination) as temporary:
-        Image.fromarray(stored[..., 0] if stored.shape[-1] == 1 else stored).save(temporary, format="PNG")
+        picture = Image.fromarray(stored[..., 0] if stored.shape[-1] == 1 else stored)
+        picture.save(temporary, format="PNG", pnginfo=notes, **kept)
     return destination
 
 
@@ -134,4 +165,4 @@ def write_sample(
         dtype = np.dtype(np.uint16 if channels == 1 else np.uint8)
         span = (template.high - template.low) / float(np.iinfo(dtype).max)
         stored = to_stored(plane, dtype, span, template.low)
-    return [_save(stored, stem.with_suffix(".png"))]
+    return [_save(stored, stem.with_name(f"{stem.name}.png"), provenance)]

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import gzip
+import re
+import zlib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,8 +12,8 @@ from typing import Any
 
 import nibabel
 import numpy as np
-from nibabel.nifti1 import Nifti1Image
-from nibabel.nifti2 import Nifti2Image
+from nibabel.nifti1 import Nifti1Image, Nifti1Pair
+from nibabel.nifti2 import Nifti2Image, Nifti2Pair
 from numpy.typing import NDArray
 
 from data_adapters.atomic import replacing
@@ -30,19 +32,28 @@ from data_adapters.scene import (
 )
 
 NAME = "nifti"
-SUFFIXES = (".nii", ".nii.gz", ".hdr", ".img")
-MAGIC = (b"n+1\0", b"ni1\0", b"n+2\0", b"ni2\0")
+SUFFIXES = (".nii", ".nii.gz", ".hdr")
+"""Of a .hdr/.img pair the header is the file that is claimed."""
+GZIP = b"\x1f\x8b"
+NIFTI_1 = {b"n+1\0": Nifti1Image, b"ni1\0": Nifti1Pair}
+NIFTI_2 = {b"n+2\0": Nifti2Image, b"ni2\0": Nifti2Pair}
+"""What each magic stands for: one file, or a .hdr/.img pair."""
 
 
 def claims(path: Path, head: bytes) -> bool:
     """Whether the content, gunzipped if need be, carries the magic of NIfTI-1 (byte 344) or -2 (byte 4)."""
-    if head[:2] == b"\x1f\x8b":
+    return _class(path, head) is not None
+
+
+def _class(path: Path, head: bytes) -> Any:
+    """The nibabel class that the content, whose first bytes are ``head``, asks for; None where it is no NIfTI."""
+    if head[:2] == GZIP:
         try:
             with gzip.open(path) as stream:
-                head = stream.read(512)
-        except (OSError, EOFError):
-            return False
-    return head[344:348] in MAGIC or head[4:8] in MAGIC
+                head = stream.read(348)
+        except (OSError, EOFError, zlib.error):
+            return None
+    return NIFTI_1.get(head[344:348]) or NIFTI_2.get(head[4:8])
 
 
 def scan(files: Sequence[Path]) -> tuple[list[Scene], list[UserError]]:
@@ -58,8 +69,18 @@ def scan(files: Sequence[Path]) -> tuple[list[Scene], list[UserError]]:
 
 
 def _load(path: Path) -> Any:
+    """The image of a file, its pixels still on disk; what the file is called does not matter but for pairs.
+
+    Raises:
+        BrokenFile: if it is no readable NIfTI.
+    """
     try:
-        return nibabel.load(path)
+        with path.open("rb") as stream:
+            head = stream.read(348)
+        kind, packed = _class(path, head), head[:2] == GZIP
+        if kind not in (Nifti1Image, Nifti2Image) or path.name.endswith(".nii.gz" if packed else ".nii"):
+            return nibabel.load(path)
+        return kind.from_stream(gzip.open(path) if packed else path.open("rb"))
     except Exception as error:
         raise BrokenFile(f"not readable as NIfTI ({error})", where=path, do="restore it from its source") from error
 
@@ -86,7 +107,7 @@ def _open(path: Path) -> NiftiScene:
         if apart > 1e-2:
             facts["warning"] = f"sform and qform disagree by up to {apart:.2f}"
     return NiftiScene(
-        name=path.name.removesuffix(".gz").removesuffix(".nii"),
+        name=_stem(path),
         path=path,
         format=NAME,
         kind="volume",
@@ -125,7 +146,7 @@ class NiftiScene(Scene):
             raise BrokenFile(
                 f"pixels cannot be read ({error})", where=self.path, do="restore it from its source"
             ) from error
-        values = values.transpose(2, 1, 0)[None].astype(working_dtype(np.dtype(self.dtype)))
+        values = values.transpose(2, 1, 0)[None].astype(working_dtype(np.dtype(self.dtype), *_scaling(image)))
         return Pixels(np.nan_to_num(values), np.isfinite(values))
 
     def missing(self) -> tuple[int, ...]:
@@ -142,8 +163,7 @@ class NiftiScene(Scene):
         return tuple(int(i) for i in np.flatnonzero(blank) if filled[0] < i < filled[-1])
 
     def template(self) -> Template:
-        proxy = _load(self.path).dataobj
-        slope, intercept = float(getattr(proxy, "slope", 1.0)), float(getattr(proxy, "inter", 0.0))
+        slope, intercept = _scaling(_load(self.path))
         dtype = np.dtype(self.dtype)
         limits = np.iinfo(dtype) if dtype.kind in "iu" else np.finfo(dtype)
         return Template(
@@ -163,11 +183,15 @@ class NiftiScene(Scene):
 
     def write_filled(self, destination: Path, patches: Iterable[Patch], provenance: Provenance) -> list[Path]:
         if not destination.name.endswith((".nii", ".nii.gz")):
-            destination = destination / self.path.name
+            destination = destination / f"{_stem(self.path)}{'.nii.gz' if self.path.suffix == '.gz' else '.nii'}"
         image = _load(self.path)
-        proxy = image.dataobj
-        slope, intercept = float(proxy.slope), float(proxy.inter)
-        raw = np.array(proxy.get_unscaled()).reshape((*image.shape[:2], self.shape[1]), order="F")
+        try:
+            raw = np.array(image.dataobj.get_unscaled()).reshape((*image.shape[:2], self.shape[1]), order="F")
+        except Exception as error:
+            raise BrokenFile(
+                f"pixels cannot be read ({error})", where=self.path, do="restore it from its source"
+            ) from error
+        slope, intercept = _scaling(image)
         made = np.zeros(raw.shape, dtype=np.uint8)
         for patch in patches:
             rows, columns = patch.window.slices
@@ -175,22 +199,30 @@ class NiftiScene(Scene):
             fresh = to_stored(patch.values[0].T, raw.dtype, slope, intercept)
             raw[region] = np.where(patch.made[0].T, fresh, raw[region])
             made[region] |= patch.made[0].T.astype(np.uint8)
-        filled = type(image)(raw.reshape(image.shape, order="F"), None, image.header.copy())
-        _keep_affines(filled, image)
-        filled.header.set_slope_inter(slope, intercept)
+        filled = _alike(image, raw, slope, intercept)
         filled.header["descrip"] = f"partly synthetic: {provenance.tool} {provenance.version}".encode()[:79]
-        mask_path = destination.with_name(destination.name.replace(".nii", "_made.nii"))
-        mask = type(image)(made.reshape(image.shape, order="F"), None, image.header.copy())
-        mask.header.set_data_dtype(np.uint8)
-        _keep_affines(mask, image)
-        mask.header.set_slope_inter(1, 0)
-        return [_save(filled, destination), _save(mask, mask_path)]
+        mask_path = destination.with_name(f"{_stem(destination)}_made{destination.name[len(_stem(destination)) :]}")
+        return [_save(filled, destination), _save(_alike(image, made, 1.0, 0.0), mask_path)]
 
 
-def _keep_affines(image: Any, source: Any) -> None:
-    image.header.set_sform(source.header.get_sform(), int(source.header["sform_code"]))
-    image.header["qform_code"] = source.header["qform_code"]
-    image._affine = source.affine
+def _stem(path: Path) -> str:
+    """The name without its NIfTI suffixes."""
+    return re.sub(r"(\.nii)?(\.gz)?$|\.hdr$", "", path.name)
+
+
+def _scaling(image: Any) -> tuple[float, float]:
+    """Slope and intercept from stored to physical values."""
+    return float(image.dataobj.slope), float(image.dataobj.inter)
+
+
+def _alike(image: Any, raw: NDArray[Any], slope: float, intercept: float) -> Any:
+    """An image of other stored values (X, Y, S) with the header, affines and extensions of ``image``, as one file."""
+    kind = Nifti2Image if isinstance(image.header, Nifti2Image.header_class) else Nifti1Image
+    fresh = kind(raw.reshape(image.shape, order="F"), None, image.header.copy())
+    fresh.header.set_data_dtype(raw.dtype)
+    fresh.header.set_slope_inter(slope, intercept)
+    # With its affine withheld, nibabel leaves both of the header's own, and their codes, as they are.
+    return fresh
 
 
 def _save(image: Any, destination: Path) -> Path:

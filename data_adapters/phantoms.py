@@ -311,8 +311,10 @@ def write_stack(places: Phantoms, seed: int, size: int, dates: int = 8) -> None:
             seen = np.where(x + y < size // 3, 0, seen)
         outside = number == 3
         for folder, values, kind in (
-            (places.stack_truth, clear, template), (places.stack, seen, template), (places.clouds, covered[None], mask_template)
-        ):  # fmt: skip
+            (places.stack_truth, clear, template),
+            (places.stack, seen, template),
+            (places.clouds, covered[None], mask_template),
+        ):
             folder.mkdir(parents=True, exist_ok=True)
             path = adapter("geotiff").write_sample(
                 folder / f"{'clouds' if kind is mask_template else 'scene'}_{when}",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from importlib.metadata import entry_points
 from pathlib import Path
@@ -102,7 +102,7 @@ def scan(path: Path) -> Inventory:
             found, broken = adapters()[name].scan(members)
             scenes += found
             problems += broken
-    return Inventory(tuple(scenes), tuple(problems), dict(passed_over))
+    return Inventory(_distinct(scenes), tuple(problems), dict(passed_over))
 
 
 def open_scenes(path: Path) -> list[Scene]:
@@ -121,6 +121,18 @@ def open_scenes(path: Path) -> list[Scene]:
             raise first
         raise type(first)(f"none of {len(inventory.problems)} files can be used; the first: {first}", where=path)
     raise NothingFound("no image in a known format", where=path, do=f"give a file or folder of {', '.join(adapters())}")
+
+
+def _distinct(scenes: Sequence[Scene]) -> tuple[Scene, ...]:
+    """The scenes with names by which they can be told apart: the second ``a`` is ``a-2``."""
+    named: dict[str, Scene] = {}
+    for scene in scenes:
+        name, number = scene.name, 1
+        while name in named:
+            number += 1
+            name = f"{scene.name}-{number}"
+        named[name] = scene if number == 1 else replace(scene, name=name)
+    return tuple(named.values())
 
 
 def _files(folder: Path) -> list[Path]:

@@ -192,9 +192,17 @@ class Scene(abc.ABC):
         return Window(0, 0, self.shape[2], self.shape[3])
 
 
-def working_dtype(stored: np.dtype[Any]) -> type[np.floating[Any]]:
-    """The float type that holds every stored value exactly: float32 up to 16 bits, else float64."""
-    return np.float32 if stored.itemsize <= 2 or stored == np.float32 else np.float64
+def working_dtype(stored: np.dtype[Any], slope: float = 1.0, intercept: float = 0.0) -> type[np.floating[Any]]:
+    """The float type from whose physical values every stored value comes back: float32 where it can, else float64."""
+    if stored.kind == "f":
+        plain = slope == 1 and intercept == 0
+        return np.float32 if stored.itemsize <= 4 and plain else np.float64
+    if stored.itemsize > 2:
+        return np.float64
+    limits = np.iinfo(stored)
+    largest = max(abs(limits.min * slope + intercept), abs(limits.max * slope + intercept))
+    # Half of a float32's last digit, with room for the rounding of the arithmetic itself, against half a count.
+    return np.float32 if largest * 2.0**-22 < abs(slope) else np.float64
 
 
 def to_stored(
@@ -205,11 +213,14 @@ def to_stored(
     low: float | None = None,
     high: float | None = None,
 ) -> NDArray[Any]:
-    """Physical -> stored: (v - intercept) / slope, rounded and clipped for integers, never wrapped."""
+    """Physical -> stored: (v - intercept) / slope, clipped and, for integers, rounded; never wrapped."""
     raw = (values.astype(np.float64) - intercept) / slope
     if dtype.kind not in "iu":
-        return raw.astype(dtype)
+        widest = np.finfo(dtype)
+        return np.clip(raw, widest.min, widest.max).astype(dtype)
     limits = np.iinfo(dtype)
     floor = limits.min if low is None else max(limits.min, low)
-    ceiling = limits.max if high is None else min(limits.max, high)
+    # The largest 64-bit integers have no float64; the next lower one that has is the ceiling.
+    top = limits.max if dtype.itemsize < 8 else int(np.nextafter(float(limits.max), 0))
+    ceiling = top if high is None else min(top, high)
     return np.clip(np.rint(np.nan_to_num(raw)), floor, ceiling).astype(dtype)

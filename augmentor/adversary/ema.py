@@ -22,5 +22,5 @@ def average_into(average: nn.Module, network: nn.Module, batch: int, half_life: 
     decay = 0.5 ** (batch / max(half_life, 1e-8))
     for slow, fast in zip(average.parameters(), network.parameters(), strict=True):
         slow.lerp_(fast, 1 - decay)
-    for slow, fast in zip(average.buffers(), network.buffers(), strict=True):
-        slow.copy_(fast)
+    for held, current in zip(average.buffers(), network.buffers(), strict=True):
+        held.copy_(current)

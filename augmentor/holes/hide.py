@@ -56,7 +56,7 @@ class Hider:
 
     def _one(self) -> tuple[Context, NDArray[np.float32], Mask]:
         while True:
-            column = self.columns[self.random.integers(len(self.columns))]
+            column = self.columns[int(self.random.integers(len(self.columns)))]
             known = column.known.copy()
             index, hole = self._hide_slices(known) if self.volume else self._hide_patch(known)
             judged = hole & column.known[index]

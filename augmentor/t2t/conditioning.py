@@ -49,9 +49,11 @@ class Conditioner(nn.Module):
     def __init__(self, conditions: Sequence[ClassCondition], width: int) -> None:
         super().__init__()
         self.width = width
-        self.tables = nn.ModuleList(nn.Embedding(len(c.classes) + 1, width) for c in conditions)
-        for table in self.tables:
-            nn.init.normal_(table.weight, std=0.3 / width**0.5 * 4)
+        self.tables = nn.ModuleList()
+        for condition in conditions:
+            table = nn.Embedding(len(condition.classes) + 1, width)
+            nn.init.normal_(table.weight, std=1.2 / width**0.5)
+            self.tables.append(table)
 
     def forward(self, indices: Tensor) -> Tensor:
         total = torch.zeros(indices.shape[0], self.width, device=indices.device)

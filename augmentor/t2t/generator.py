@@ -63,28 +63,28 @@ class Generator(nn.Module):
             ]
             self.stages.append(nn.ModuleList(blocks))
             stride = strides[index]
-            self.to_image.append(SoftMerge(stage.width, channels, Step(2 * stride, stride, stride // 2)))
+            merge = SoftMerge(stage.width, channels, Step(2 * stride, stride, stride // 2))
+            # Starting at zero, the picture is the bias alone: the data mean, or no correction to a prior.
+            nn.init.zeros_(merge.spread.weight)
+            self.to_image.append(merge)
             if index + 1 < len(stages):
                 self.merges.append(SoftMerge(stage.width, stages[index + 1].width, chain[index]))
             if self.context is not None:
                 source = self.context.widths[len(stages) - 1 - index]
                 self.context_to_tokens.append(nn.Conv2d(source, stage.width, 1))
-        # Starting at zero, the picture is the bias alone: the data mean, or zero correction to a prior.
-        for merge in self.to_image:
-            nn.init.zeros_(merge.spread.weight)
 
     def forward(self, z: Tensor, conditions: Tensor, context: Tensor | None = None) -> Tensor:
         style = self.map_style(self.map_latent(z) + self.conditioner(conditions))
         code = self.code(z).unflatten(1, (-1, *self.start.shape[-2:]))
         x = self.start + self.code_to_tokens(code)
         seen = self.context(context)[::-1] if self.context is not None else []
-        image: Tensor | float = 0.0
-        for index, blocks in enumerate(self.stages):
+        pictures = []
+        for index, (blocks, to_image) in enumerate(zip(self.stages, self.to_image, strict=True)):
             if seen:
                 x = x + self.context_to_tokens[index](seen[index])
-            for block in blocks:
+            for block in blocks.children():
                 x = block(x, style)
-            image = image + self.to_image[index](x)
+            pictures.append(to_image(x))
             if index < len(self.merges):
                 x = self.merges[index](x)
-        return image
+        return torch.stack(pictures).sum(dim=0)

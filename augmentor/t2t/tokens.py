@@ -118,9 +118,9 @@ class Block(nn.Module):
         self.mlp_norm = StyleNorm(width, style)
         self.mlp = Mlp(width, ratio=2)
         if zero:
-            for layer in [self.mlp[-1], *([self.out] if attend else [])]:
-                nn.init.zeros_(layer.weight)
-                nn.init.zeros_(layer.bias)
+            last = [self.mlp[-1], self.out] if attend else [self.mlp[-1]]
+            for parameter in (p for layer in last for p in layer.parameters()):
+                nn.init.zeros_(parameter)
 
     def forward(self, x: Tensor, style: Tensor | None = None) -> Tensor:
         if self.attend:

@@ -49,11 +49,18 @@ def set_pixels(dataset: Dataset, stored: NDArray[Any], padding: float | None = N
     dataset.BitsAllocated = stored.dtype.itemsize * 8
     word = "SS" if stored.dtype.kind == "i" else "US"
     counted = stored[stored != padding] if padding is not None and (stored != padding).any() else stored
-    dataset.add_new("SmallestImagePixelValue", word, int(counted.min()))
-    dataset.add_new("LargestImagePixelValue", word, int(counted.max()))
+    for keyword, value in (("SmallestImagePixelValue", counted.min()), ("LargestImagePixelValue", counted.max())):
+        # Both are of 16 bits (PS3.6); of wider pixels the range is not stated.
+        if stored.dtype.itemsize <= 2:
+            dataset.add_new(keyword, word, int(value))
+        elif keyword in dataset:
+            del dataset[keyword]
+    # What described compressed frames goes with them.
+    for keyword in ("PixelData", "ExtendedOffsetTable", "ExtendedOffsetTableLengths"):
+        if keyword in dataset:
+            del dataset[keyword]
     data = stored.astype(stored.dtype.newbyteorder("<")).tobytes()
-    dataset.PixelData = data + b"\0" * (len(data) % 2)
-    dataset["PixelData"].VR = "OB" if stored.dtype.itemsize == 1 else "OW"
+    dataset.add_new("PixelData", "OB" if stored.dtype.itemsize == 1 else "OW", data + b"\0" * (len(data) % 2))
 
 
 def decimal(value: float) -> str:

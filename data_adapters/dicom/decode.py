@@ -69,9 +69,9 @@ def inverted(stored: NDArray[Any], header: Dataset) -> NDArray[Any]:
     return (-1 - stored) if header.get("PixelRepresentation", 0) else (top - stored)
 
 
-def rescale(header: Dataset) -> tuple[float, float]:
+def rescale(header: Dataset, frame: int = 0) -> tuple[float, float]:
     """Slope and intercept to physical units; enhanced objects keep them in functional groups."""
-    for holder in (header, *_groups(header, "PixelValueTransformationSequence")):
+    for holder in (header, *_groups(header, "PixelValueTransformationSequence", frame)):
         if "RescaleSlope" in holder:
             slope = float(holder.RescaleSlope)
             return slope if slope != 0 else 1.0, float(holder.get("RescaleIntercept", 0))
@@ -128,16 +128,26 @@ def decode(path: Path, frame: int | None = None) -> tuple[NDArray[Any], FileData
     return stored, dataset
 
 
-def physical(stored: NDArray[Any], dataset: Dataset) -> tuple[NDArray[np.floating[Any]], NDArray[np.bool_]]:
+def padding(header: Dataset) -> tuple[int, int] | None:
+    """The first and last stored value that mean "not observed" (PS3.3 C.7.5.1.1.2), or None."""
+    if header.get("PixelPaddingValue") is None:
+        return None
+    value = int(header.PixelPaddingValue)
+    limit = int(header.get("PixelPaddingRangeLimit", value))
+    return min(value, limit), max(value, limit)
+
+
+def physical(
+    stored: NDArray[Any], dataset: Dataset, frame: int = 0
+) -> tuple[NDArray[np.floating[Any]], NDArray[np.bool_]]:
     """Values in physical units and where they were observed; MONOCHROME1 comes out upright."""
     valid = np.ones(stored.shape, dtype=bool)
-    if "PixelPaddingValue" in dataset and stored.dtype.kind in "iu":
-        padding = int(dataset.PixelPaddingValue)
-        limit = int(dataset.get("PixelPaddingRangeLimit", padding))
-        valid = (stored < min(padding, limit)) | (stored > max(padding, limit))
+    if (padded := padding(dataset)) is not None and stored.dtype.kind in "iu":
+        valid = (stored < padded[0]) | (stored > padded[1])
     if is_inverted(dataset):
         stored = inverted(stored, dataset)
     if "ModalityLUTSequence" in dataset:
         return np.asarray(apply_modality_lut(stored, dataset), dtype=np.float32), valid
-    slope, intercept = rescale(dataset)
-    return stored.astype(working_dtype(stored.dtype)) * slope + intercept, valid
+    slope, intercept = rescale(dataset, frame)
+    values = stored.astype(np.float64) * slope + intercept
+    return values.astype(working_dtype(stored.dtype, slope, intercept)), valid

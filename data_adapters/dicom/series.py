@@ -49,9 +49,11 @@ class DicomScene(Scene):
                     where=slot.path,
                     do="remove the odd slice from the series",
                 )
-            physical, observed = decode.physical(stored, dataset)
+            physical, observed = decode.physical(stored, dataset, slot.frame or 0)
             if physical.ndim == 2:
                 physical, observed = physical[..., None], observed[..., None]
+            # A slice's own rescale may ask for more digits than its type.
+            values = values.astype(np.result_type(values, physical), copy=False)
             values[:, index] = np.moveaxis(physical[rows, columns], -1, 0)
             valid[:, index] = np.moveaxis(observed[rows, columns], -1, 0)
         return Pixels(values, valid)

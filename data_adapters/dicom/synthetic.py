@@ -40,14 +40,15 @@ def write_synthetic(
             f"{values.shape[0]} channels of modality {template.modality} have no DICOM image class here",
             do=f"write png, nifti or geotiff, or set data.modality to one of {', '.join(sorted(MODULES))}",
         )
-    signed = np.dtype(template.dtype).kind == "i" and template.slope * template.low + template.intercept < 0
+    ends = [(bound - template.intercept) / template.slope for bound in (template.low, template.high)]
+    signed = np.dtype(template.dtype).kind == "i" and min(ends) < 0
     bits = min(template.bits, 16)
     dtype = np.dtype(f"{'i' if signed else 'u'}{1 if bits <= 8 else 2}")
     lowest = -(1 << (bits - 1)) if signed else 0
     stored = to_stored(values[0], dtype, template.slope, template.intercept, lowest, lowest + (1 << bits) - 1)
     written = []
     for index, plane in enumerate(stored):
-        path = stem.with_suffix(".dcm") if len(stored) == 1 else stem / f"slice_{index:04d}.dcm"
+        path = stem.with_name(f"{stem.name}.dcm") if len(stored) == 1 else stem / f"slice_{index:04d}.dcm"
         dataset = _dataset(plane, index, bits, template, provenance)
         written.append(save(dataset, path))
     return written
@@ -117,15 +118,26 @@ def _ct(dataset: Dataset, index: int, template: Template, provenance: Provenance
     _in_space(dataset, index, template, provenance)
     dataset.SOPClassUID = CTImageStorage
     dataset.ImageType = ["DERIVED", "SECONDARY", "AXIAL"]
-    dataset.RescaleSlope, dataset.RescaleIntercept = decimal(template.slope), decimal(template.intercept)
-    dataset.RescaleType = "HU"
+    _rescale(dataset, template, "HU")
     dataset.SpacingBetweenSlices = decimal(template.spacing[0])
     dataset.KVP = ""
+
+
+def _rescale(dataset: Dataset, template: Template, unit: str) -> None:
+    dataset.RescaleSlope, dataset.RescaleIntercept = decimal(template.slope), decimal(template.intercept)
+    dataset.RescaleType = unit
+
+
+def _rescale_if_any(dataset: Dataset, template: Template) -> None:
+    """Where the IOD does not ask for a rescale, it is stated only if values would be lost without."""
+    if (template.slope, template.intercept) != (1, 0):
+        _rescale(dataset, template, "US")
 
 
 def _mr(dataset: Dataset, index: int, template: Template, provenance: Provenance) -> None:
     _in_space(dataset, index, template, provenance)
     dataset.SOPClassUID = MRImageStorage
+    _rescale_if_any(dataset, template)
     dataset.ImageType = ["DERIVED", "SECONDARY", "OTHER"]
     dataset.ScanningSequence, dataset.SequenceVariant, dataset.ScanOptions = "RM", "NONE", ""
     dataset.MRAcquisitionType = ""
@@ -136,6 +148,7 @@ def _mr(dataset: Dataset, index: int, template: Template, provenance: Provenance
 
 def _cr(dataset: Dataset, index: int, template: Template, provenance: Provenance) -> None:
     dataset.SOPClassUID = ComputedRadiographyImageStorage
+    _rescale_if_any(dataset, template)
     dataset.BodyPartExamined = ""
     dataset.ViewPosition = ""
     dataset.PatientOrientation = ""

@@ -1,0 +1,34 @@
+# Two commands do all the set-up: `make demo` and `make test`. Both build the environment first.
+PYTHON ?= python3
+BIN := .venv/bin
+
+.PHONY: env demo test lint bench clean
+
+env: .venv/ready
+
+.venv/ready: requirements.lock pyproject.toml
+	$(PYTHON) -m venv --clear .venv
+	$(BIN)/pip install --quiet --upgrade pip
+	@# torch first and alone: its pin keeps later packages from choosing another build.
+	$(BIN)/pip install --quiet "$$(grep '^torch==' requirements.lock)"
+	$(BIN)/pip install --quiet -r requirements.lock
+	$(BIN)/pip install --quiet --no-deps -e .
+	touch .venv/ready
+
+demo: env
+	$(BIN)/augmentor demo -o demo
+
+test: env
+	$(BIN)/pytest
+
+lint: env
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+bench: env
+	$(BIN)/python benchmarks/chest_xray.py
+	$(BIN)/python benchmarks/fill.py
+
+clean:
+	rm -rf .venv demo

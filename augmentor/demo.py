@@ -1,0 +1,200 @@
+"""All of it in minutes, on phantoms that the package draws itself, shown on one page."""
+
+from __future__ import annotations
+
+import csv
+import shutil
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import TypeVar
+
+import numpy as np
+
+from augmentor.errors import OutputInTheWay
+from augmentor.fill import fill
+from augmentor.holes.find import find
+from augmentor.inspect import inspect
+from augmentor.measures.filling import Closeness, closeness
+from augmentor.report.page import Picture, Section, write_page
+from augmentor.report.pictures import contact_sheet
+from augmentor.run import Run
+from augmentor.synthesize import synthesize
+from augmentor.train import train
+from data_adapters import Scene, open_scenes
+from data_adapters.atomic import write_json
+from data_adapters.phantoms import Phantoms, ct_volume, draw_all, mr_volume, write_ct, write_mr
+
+SEED = 7
+SIZE = 128
+SAMPLES = 48
+MARKER = "demo.json"
+Result = TypeVar("Result")
+
+
+class Clock:
+    """Wall and CPU seconds of each step, for the page."""
+
+    def __init__(self) -> None:
+        self.rows: list[tuple[str, str, str]] = [("step", "wall", "CPU")]
+
+    def time(self, step: str, work: Callable[[], Result]) -> Result:
+        """Run ``work`` and note how long it took."""
+        print(f"== {step}", flush=True)
+        wall, cpu = time.monotonic(), time.process_time()
+        result = work()
+        self.rows.append((step, f"{time.monotonic() - wall:.1f} s", f"{time.process_time() - cpu:.1f} s"))
+        return result
+
+
+def demo(out: Path) -> Path:
+    """Draw, train, synthesize and fill into ``out``; returns its ``index.html``.
+
+    An earlier demo in ``out`` is replaced.
+
+    Raises:
+        OutputInTheWay: if ``out`` holds anything but an earlier demo.
+    """
+    if out.exists() and any(out.iterdir()):
+        if not (out / MARKER).is_file():
+            raise OutputInTheWay("holds other files", where=out, do="choose another -o")
+        shutil.rmtree(out)
+    write_json(out / MARKER, {"made_by": "augmentor demo"})
+    clock = Clock()
+    runs, written = out / "runs", out / "written"
+    phantoms = clock.time("draw phantoms", lambda: draw_all(out / "phantoms", seed=SEED, radiographs=200, size=SIZE))
+    print(inspect(phantoms.ct))
+    sections = [
+        _synthesis(clock, phantoms, runs, written),
+        _slices(clock, phantoms.ct, phantoms.ct_truth, "ct", runs, written, out / "phantoms" / "ct_others"),
+        _slices(clock, phantoms.mr, phantoms.mr_truth, "mr", runs, written, out / "phantoms" / "mr_others"),
+        _clouds(clock, phantoms, runs, written),
+    ]
+    write_json(out / "times.json", [dict(zip(clock.rows[0], row, strict=True)) for row in clock.rows[1:]])
+    sections.append(Section("Time taken", "On the machine that made this page.", table=clock.rows))
+    lead = (
+        "Everything here was drawn, learned and made on this machine. The phantoms are drawings with valid headers: "
+        "no patient was imaged and no place was seen. Figures are against the phantoms' kept truth."
+    )
+    return write_page("augmentor demo", lead, sections, out / "index.html")
+
+
+def _synthesis(clock: Clock, phantoms: Phantoms, runs: Path, written: Path) -> Section:
+    changes = ("conditions.finding.column=finding", "data.group=patient", "game.images=24000", "game.warm_start=0.6")
+    run = clock.time(
+        "train on radiographs", lambda: train("chest_xray", data=phantoms.chest, changes=changes, runs=runs)
+    )
+    folder = clock.time("synthesize DICOM", lambda: synthesize(SAMPLES, run=run.folder, out=written / "chest"))
+    scaling = run.facts.scaling
+    picture = written / "chest_real_and_synthetic.png"
+    sides = [_by_finding(phantoms.chest, "real"), _by_finding(folder, "synthetic")]
+    contact_sheet([tile for side in sides for tile in side], scaling, picture, columns=8)
+    return Section(
+        "Synthetic radiographs, written as DICOM",
+        "A class-conditional T2T-GAN learned from 200 drawn radiographs with two labels. Each sample is a Computed "
+        "Radiography object of its own, with new identifiers, marked as synthetic and without a patient.",
+        [
+            Picture(
+                picture,
+                "Two rows of drawn chest radiographs above two rows of synthetic ones",
+                "Rows 1 and 2: phantoms, clear and with an opacity. Rows 3 and 4: samples asked to be the same.",
+            ),
+            Picture(folder / "contact_sheet.png", "Contact sheet of synthetic radiographs", "The first samples."),
+        ],
+        command="augmentor train chest_xray --data phantoms/chest\naugmentor synthesize --n 48",
+        files=["written/chest/labels.csv", "written/chest/sample_000000.dcm", "written/chest/sample_000001.dcm"],
+    )
+
+
+def _by_finding(folder: Path, what: str) -> list[np.ndarray]:
+    """Eight images of each finding, whole, at 64 × 64."""
+    from augmentor.tiles import whole_tile
+
+    with (folder / "labels.csv").open() as stream:
+        rows = list(csv.DictReader(stream))
+    tiles = []
+    for finding in sorted({row["finding"] for row in rows}):
+        for row in [row for row in rows if row["finding"] == finding][:8]:
+            scene = open_scenes(folder / row["file"])[0]
+            tiles.append(whole_tile(scene.read(0, 1), (64, 64))[0])
+    return tiles
+
+
+def _slices(clock: Clock, source: Path, truth: Path, kind: str, runs: Path, written: Path, others: Path) -> Section:
+    for seed in range(20, 24):
+        if kind == "ct":
+            write_ct(others / f"series{seed}", ct_volume(seed, SIZE), seed)
+        else:
+            write_mr(others / f"volume{seed}.nii.gz", mr_volume(seed, SIZE), seed)
+    recipe = {"ct": "ct_missing_slices", "mr": "mri_missing_slices"}[kind]
+    run: Run = clock.time(
+        f"train to fill {kind.upper()} slices",
+        lambda: train(recipe, data=others, changes=("game.images=10000",), runs=runs),
+    )
+    suffix = "" if kind == "ct" else ".nii.gz"
+    out, plain = written / f"{kind}_filled{suffix}", written / f"{kind}_linear{suffix}"
+    filled = clock.time(f"fill {kind.upper()} slices", lambda: fill(source, out, run=run.folder, runs=runs))
+    fill(source, plain, prior_only=True, runs=runs)
+    hole = _hole_slices(source)
+    table = _table(truth, {"linear interpolation": plain, "T2T-GAN over it": out}, hole)
+    return Section(
+        f"Missing {kind.upper()} slices, rebuilt",
+        f"{filled.holes}. Positions say where slices are missing; the network, trained on four other phantoms, "
+        "corrects linear interpolation. Every slice that was there is unchanged, bit for bit.",
+        [
+            Picture(
+                filled.files[-1],
+                f"Cuts across the {kind.upper()} slices before and after filling",
+                "Cuts across the slices: before, with gaps black, and after.",
+            )
+        ],
+        table=table,
+        command=f"augmentor fill phantoms/{source.name} -o written/{out.name}",
+        files=[f"written/{out.name}" + ("/slice_0005.dcm" if kind == "ct" else ""), f"written/{out.name}.json"],
+    )
+
+
+def _hole_slices(source: Path) -> np.ndarray:
+    scene = open_scenes(source)[0]
+    return find(scene, None)[0](scene.plane)[0]
+
+
+def _clouds(clock: Clock, phantoms: Phantoms, runs: Path, written: Path) -> Section:
+    run: Run = clock.time(
+        "train to fill clouds",
+        lambda: train(
+            "sentinel2_clouds", data=phantoms.stack, masks=phantoms.clouds, changes=("game.images=10000",), runs=runs
+        ),
+    )
+    out, plain = written / "clouds_filled", written / "clouds_linear"
+    filled = clock.time(
+        "fill clouds", lambda: fill(phantoms.stack, out, mask=phantoms.clouds, run=run.folder, runs=runs)
+    )
+    fill(phantoms.stack, plain, mask=phantoms.clouds, prior_only=True, runs=runs)
+    scene = open_scenes(phantoms.stack)[0]
+    hole = find(scene, phantoms.clouds)[0](scene.plane)[0]
+    table = _table(phantoms.stack_truth, {"linear between dates, matched": plain, "T2T-GAN over it": out}, hole)
+    return Section(
+        "Clouded ground, rebuilt",
+        f"{filled.pixels} pixels under clouds and their shadows, in eight dates of five bands. The network learned on "
+        "the clear pixels of the same stack. Every clear pixel is unchanged, bit for bit; nodata stays nodata.",
+        [Picture(filled.files[-1], "Dates before and after filling", "Before, with holes black, and after.")],
+        table=table,
+        command="augmentor fill phantoms/stack --mask phantoms/clouds -o written/clouds_filled",
+        files=[f"written/clouds_filled/{path.name}" for path in filled.files[:2]],
+    )
+
+
+def _table(truth: Path, answers: dict[str, Path], hole: np.ndarray) -> list[tuple[str, str, str]]:
+    """PSNR and SSIM of each answer inside the holes."""
+    wanted = _whole(open_scenes(truth)[0])
+    rows = [("inside the holes", "PSNR", "SSIM")]
+    for name, path in answers.items():
+        scene = next(s for s in open_scenes(path) if s.shape == open_scenes(truth)[0].shape)
+        found: Closeness = closeness(_whole(scene), wanted, hole)
+        rows.append((name, f"{found.psnr:.2f} dB", f"{found.ssim:.4f}"))
+    return rows
+
+
+def _whole(scene: Scene) -> np.ndarray:
+    return scene.read(0, scene.shape[1]).values

@@ -1,0 +1,119 @@
+"""Hidden parts leak nothing of their truth, and a correction is judged fairly."""
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from augmentor.holes.context import channels
+from augmentor.holes.hide import LARGEST_GAP, Column, Hidden, Hider, judge
+
+
+def column(slices: int, *, cloudy: float = 0.0, seed: int = 0, count: int = 2) -> Column:
+    """Random values, all different, so that each pixel can be recognised."""
+    random = np.random.default_rng(seed)
+    values = random.permutation(count * slices * 16 * 20).reshape(count, slices, 16, 20)
+    known = np.ones((slices, 16, 20), dtype=bool)
+    known[:, :, : int(20 * cloudy)] = False
+    return Column((values / values.size).astype(np.float32), known, list(np.cumsum(random.uniform(1, 5, slices))))
+
+
+CASES = [(True, 3, 0.0), (True, 4, 0.0), (True, 9, 0.0), (False, 1, 0.0), (False, 1, 0.3), (False, 6, 0.3)]
+
+
+@pytest.mark.parametrize(("volume", "slices", "cloudy"), CASES)
+def test_hidden_parts_have_the_shapes_said_and_hide_what_was_known(volume: bool, slices: int, cloudy: float) -> None:
+    columns = [column(slices, cloudy=cloudy, seed=seed) for seed in range(3)]
+    hidden = Hider(columns, volume=volume, seed=0).draw(20)
+    assert hidden.told.shape == (20, channels(2), 16, 20)
+    assert hidden.prior.shape == hidden.truth.shape == (20, 2, 16, 20)
+    assert hidden.hole.shape == (20, 1, 16, 20)
+    assert hidden.hole.any(axis=(1, 2, 3)).all()
+    assert np.isfinite(hidden.told).all()
+    assert not hidden.hole[..., : int(20 * cloudy)].any()
+
+
+@pytest.mark.parametrize(("volume", "slices", "cloudy"), CASES)
+def test_nothing_of_the_truth_is_told(volume: bool, slices: int, cloudy: float) -> None:
+    hidden = Hider([column(slices, cloudy=cloudy)], volume=volume, seed=0).draw(30)
+    for told, truth, hole in zip(hidden.told, hidden.truth, hidden.hole, strict=True):
+        # Interpolations do not meet a value again but by rare chance; a leak would meet all of them.
+        assert np.isin(truth[:, hole[0]], told).mean() < 0.02
+        seen = told[:2][:, told[2] > 0]
+        assert np.isin(seen, truth).all()
+
+
+@pytest.mark.parametrize("slices", [3, 4, 6, 12])
+def test_a_volume_hides_runs_between_its_first_and_last_slice(slices: int) -> None:
+    depth = np.arange(slices, dtype=np.float32)[None, :, None, None] * np.ones((1, 1, 4, 4), np.float32)
+    hider = Hider([Column(depth, np.ones((slices, 4, 4), bool), list(range(slices)))], volume=True, seed=0)
+    hidden = hider.draw(300)
+    assert hidden.hole.all()
+    assert set(np.unique(hidden.truth)) == set(range(1, slices - 1))
+    before, after = hidden.told[:, 2, 0, 0], hidden.told[:, 3, 0, 0]
+    gaps = after - before - 1
+    assert set(gaps) == set(range(1, min(LARGEST_GAP, slices - 2) + 1))
+    np.testing.assert_allclose(hidden.prior, hidden.truth, atol=1e-5)
+
+
+def test_clouds_that_move_keep_their_shape() -> None:
+    scene = column(6, seed=1)
+    scene.known[2, 4:9, 5:13] = False
+    hidden = Hider([scene], volume=False, seed=0).draw(60)
+    sizes = hidden.hole.sum(axis=(1, 2, 3))
+    assert (sizes == 40).mean() > 0.4
+
+
+@pytest.mark.parametrize("volume", [True, False])
+def test_what_is_hidden_follows_the_seed_and_leaves_the_columns_alone(volume: bool) -> None:
+    scene = column(5)
+    before = (scene.values.copy(), scene.known.copy())
+    first, again, other = (Hider([scene], volume=volume, seed=seed).draw(6) for seed in (0, 0, 1))
+    for a, b in zip(first, again, strict=True):
+        np.testing.assert_array_equal(a, b)
+    assert not np.array_equal(first.truth, other.truth)
+    np.testing.assert_array_equal(scene.values, before[0])
+    np.testing.assert_array_equal(scene.known, before[1])
+
+
+def example(seed: int = 0, count: int = 3) -> Hidden:
+    random = np.random.default_rng(seed)
+    prior, truth = random.normal(size=(2, 4, count, 8, 8))
+    return Hidden(np.zeros((4, 1, 8, 8), np.float32), prior, truth, random.random((4, 1, 8, 8)) < 0.4)
+
+
+@pytest.mark.parametrize(
+    ("factor", "gain", "left"),
+    [(1.0, 1.0, 0.0), (2.0, 0.5, 0.0), (0.5, 1.0, 0.25), (-1.0, 0.0, 1.0), (0.0, 0.0, 1.0), (10.0, 0.1, 0.0)],
+)
+def test_the_gain_of_a_multiple_of_the_perfect_correction(factor: float, gain: float, left: float) -> None:
+    hidden = example()
+    judged = judge(factor * (hidden.truth - hidden.prior), hidden)
+    assert judged.gain == pytest.approx((gain,) * 3)
+    assert judged.error == pytest.approx(left * judged.prior_error, abs=1e-12)
+
+
+@settings(deadline=None, max_examples=60)
+@given(seed=st.integers(0, 10_000), help=st.floats(-2, 2), noise=st.floats(0, 5))
+def test_a_judged_correction_never_loses_to_the_prior(seed: int, help: float, noise: float) -> None:
+    hidden = example(seed)
+    random = np.random.default_rng(seed + 1)
+    correction = help * (hidden.truth - hidden.prior) + noise * random.normal(size=hidden.truth.shape)
+    judged = judge(correction, hidden)
+    assert all(0 <= gain <= 1 for gain in judged.gain)
+    assert judged.error <= judged.prior_error * (1 + 1e-9)
+    wanted = (hidden.truth - hidden.prior)[np.broadcast_to(hidden.hole, hidden.truth.shape)]
+    assert judged.prior_error == pytest.approx((wanted**2).mean())
+
+
+def test_channels_are_judged_apart() -> None:
+    hidden = example()
+    perfect = hidden.truth - hidden.prior
+    assert judge(perfect * np.array([1, -1, 4])[:, None, None], hidden).gain == pytest.approx((1, 0, 0.25))
+
+
+def test_what_lies_outside_of_the_hole_is_not_judged() -> None:
+    hidden = example()
+    correction = np.random.default_rng(5).normal(size=hidden.truth.shape)
+    elsewhere = hidden._replace(truth=np.where(hidden.hole, hidden.truth, 50.0))
+    assert judge(np.where(hidden.hole, correction, -7.0), elsewhere) == judge(correction, hidden)

@@ -1,0 +1,257 @@
+"""Classical answers: exact where theory says so, and never looking at what is not known."""
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+
+from augmentor.holes.priors import ALONG, between, cubic, harmonic, linear, matched, mean, nearest, neighbours
+
+Array = NDArray[Any]
+POSITIONS = {
+    "even": [0.0, 1, 2, 3, 4, 5, 6, 7],
+    "uneven": [0.0, 0.7, 3, 3.4, 8, 9, 15, 15.5],
+    "negative": [-90.0, -40, -37, -30, -11, 4, 5, 60],
+}
+
+
+def polynomial(degree: int, positions: list[float], plane: tuple[int, int] = (3, 4)) -> Array:
+    """(C, S, h, w) whose every pixel is a polynomial of the position."""
+    factors = np.random.default_rng(degree).normal(size=(degree + 1, 2, *plane))
+    at = np.array(positions)
+    return sum(f[:, None] * (at[:, None, None] / 10) ** power for power, f in enumerate(factors))
+
+
+def everything(values: Array) -> Array:
+    return np.ones(values.shape[1:], dtype=bool)
+
+
+@pytest.mark.parametrize("positions", POSITIONS.values(), ids=POSITIONS)
+@pytest.mark.parametrize("hidden", [[3], [3, 4], [1, 2, 3], [2, 5, 6]], ids=str)
+@pytest.mark.parametrize(("prior", "degree"), [(linear, 1), (cubic, 1), (cubic, 3)])
+def test_interpolation_is_exact_on_polynomials(
+    prior: Callable[..., Any], degree: int, hidden: list[int], positions: list[float]
+) -> None:
+    truth = polynomial(degree, positions)
+    known = everything(truth)
+    known[hidden] = False
+    values = np.where(known, truth, 1e3)
+    for index in hidden:
+        answer, said = prior(values, known, positions, index)
+        np.testing.assert_allclose(answer, truth[:, index], atol=1e-9)
+        assert said.all()
+
+
+@pytest.mark.parametrize("positions", POSITIONS.values(), ids=POSITIONS)
+def test_linear_interpolation_does_not_mind_the_direction(positions: list[float]) -> None:
+    values = np.random.default_rng(0).normal(size=(2, 8, 3, 4))
+    known = np.random.default_rng(1).random((8, 3, 4)) < 0.6
+    for index in range(8):
+        there, said = linear(values, known, positions, index)
+        back, said_back = linear(values[:, ::-1], known[::-1], positions[::-1], 7 - index)
+        np.testing.assert_allclose(there, back)
+        assert (said == said_back).all()
+
+
+@pytest.mark.parametrize("prior", [linear, cubic])
+@pytest.mark.parametrize(("index", "answer"), [(0, 1), (4, 3)])
+def test_outside_of_what_is_known_the_nearest_slice_answers(prior: Callable[..., Any], index: int, answer: int) -> None:
+    values = np.random.default_rng(0).normal(size=(1, 5, 2, 2))
+    known = everything(values)
+    known[[0, 4]] = False
+    np.testing.assert_allclose(prior(values, known, [0, 1, 2, 3, 9], index)[0], values[:, answer])
+
+
+@settings(deadline=None, max_examples=60)
+@given(
+    seed=st.integers(0, 10_000),
+    slices=st.integers(1, 7),
+    density=st.floats(0, 1),
+    steps=st.lists(st.floats(0.1, 20), min_size=7, max_size=7),
+)
+def test_neighbours_are_the_nearest_known_values(seed: int, slices: int, density: float, steps: list[float]) -> None:
+    random = np.random.default_rng(seed)
+    values = random.normal(size=(2, slices, 2, 3))
+    known = random.random((slices, 2, 3)) < density
+    positions = np.cumsum(steps)[:slices].tolist()
+    index = int(random.integers(slices))
+    near = neighbours(values, known, positions, index)
+    for row in range(2):
+        for column in range(3):
+            seen = np.flatnonzero(known[:, row, column])
+            for found, distance, side in (
+                (near.before, near.to_before, seen[seen < index][-1:]),
+                (near.after, near.to_after, seen[seen > index][:1]),
+            ):
+                if side.size:
+                    assert distance[row, column] == abs(positions[side[0]] - positions[index])
+                    assert (found[:, row, column] == values[:, side[0], row, column]).all()
+                else:
+                    assert np.isinf(distance[row, column])
+
+
+@settings(deadline=None, max_examples=40)
+@given(seed=st.integers(0, 10_000), density=st.floats(0.1, 1))
+def test_interpolation_stays_between_its_neighbours(seed: int, density: float) -> None:
+    random = np.random.default_rng(seed)
+    values, known = random.normal(size=(1, 6, 3, 3)), random.random((6, 3, 3)) < density
+    near = neighbours(values, known, POSITIONS["uneven"][:6], 3)
+    answer, said = between(near)
+    both = np.isfinite(near.to_before) & np.isfinite(near.to_after)
+    low, high = np.minimum(near.before, near.after), np.maximum(near.before, near.after)
+    assert ((answer >= low - 1e-12) & (answer <= high + 1e-12))[:, both].all()
+    assert (said == np.delete(known, 3, axis=0).any(axis=0)).all()
+
+
+def test_the_nearest_and_the_mean_are_what_they_say() -> None:
+    values = np.array([1.0, 2, 4, 8])[None, :, None, None]
+    known = np.array([True, True, False, True])[:, None, None]
+    assert nearest(values, known, [0, 1, 2, 2.5], 2)[0].item() == 8
+    assert nearest(values, known, [0, 1, 2, 4], 2)[0].item() == 2
+    assert mean(values, known, [0, 1, 2, 4], 2)[0].item() == pytest.approx(11 / 3)
+    assert mean(values, known, [0, 1, 2, 4], 0)[0].item() == pytest.approx(5)
+
+
+MEAN_OF_NAN = pytest.mark.xfail(strict=True, reason="mean() multiplies by the mask, and NaN times zero is NaN")
+
+
+@pytest.mark.parametrize("junk", [1e6, np.inf, np.nan])
+@pytest.mark.parametrize("match", [False, True])
+@pytest.mark.parametrize("name", ALONG)
+def test_no_prior_looks_at_what_is_not_known(name: str, match: bool, junk: float, request: Any) -> None:
+    if name == "mean" and not np.isfinite(junk):
+        request.applymarker(MEAN_OF_NAN)
+    random = np.random.default_rng(0)
+    values, known = random.normal(size=(2, 8, 12, 12)), random.random((8, 12, 12)) < 0.7
+    known[[1, 4]] = False
+    known[[0, 2, 3, 6]] = True
+    spoilt = np.where(known, values, junk)
+    clean_answer, said = ALONG[name](values, known, POSITIONS["uneven"], 4)
+    answer, said_again = ALONG[name](spoilt, known, POSITIONS["uneven"], 4)
+    assert (said == said_again).all()
+    assert said.all()
+    np.testing.assert_array_equal(answer, clean_answer)
+    near, near_again = (neighbours(v, known, POSITIONS["uneven"], 4, match=match) for v in (values, spoilt))
+    for a, b in zip(near, near_again, strict=True):
+        np.testing.assert_array_equal(a, b)
+
+
+@pytest.mark.parametrize("name", ALONG)
+def test_no_prior_looks_at_the_slice_itself(name: str) -> None:
+    values = np.random.default_rng(0).normal(size=(1, 6, 4, 4))
+    other = values.copy()
+    other[:, 3] += 100
+    known = everything(values)
+    first, second = (ALONG[name](v, known, POSITIONS["even"][:6], 3)[0] for v in (values, other))
+    np.testing.assert_array_equal(first, second)
+
+
+@pytest.mark.parametrize("name", ALONG)
+def test_a_prior_says_where_it_knows_nothing(name: str) -> None:
+    values = np.ones((1, 4, 2, 2))
+    known = everything(values)
+    known[:, 0, 1] = False
+    known[2, 0, 1] = True
+    assert ALONG[name](values, known, [0, 1, 2, 3], 2)[1].tolist() == [[True, False], [True, True]]
+
+
+HOLES = {
+    "pixel": [(5, 6)],
+    "bar": [(4, c) for c in range(2, 12)],
+    "square": [(r, c) for r in range(3, 9) for c in range(4, 10)],
+    "two": [(2, 2), (2, 3), (7, 8), (8, 8)],
+    "corner": [(r, c) for r in range(4) for c in range(5)],
+    "edge": [(r, c) for r in range(10) for c in range(6)],
+}
+
+
+def hole(name: str) -> Array:
+    mask = np.zeros((10, 14), dtype=bool)
+    mask[tuple(zip(*HOLES[name], strict=True))] = True
+    return mask
+
+
+@pytest.mark.parametrize("name", ["pixel", "bar", "square", "two"])
+@pytest.mark.parametrize(("down", "right"), [(0, 0), (1, 0), (0, -2), (0.3, 0.7)])
+def test_harmonic_filling_continues_planes(name: str, down: float, right: float) -> None:
+    rows, columns = np.mgrid[:10, :14]
+    plane = np.stack([3 + down * rows + right * columns, down * rows - right * columns])
+    filled = harmonic(np.where(hole(name), 99, plane), hole(name))
+    np.testing.assert_allclose(filled, plane, atol=1e-9)
+
+
+@pytest.mark.parametrize("name", HOLES)
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_harmonic_filling_obeys_the_maximum_principle_and_touches_the_hole_alone(name: str, dtype: type) -> None:
+    mask = hole(name)
+    plane = np.random.default_rng(0).normal(size=(3, 10, 14)).astype(dtype)
+    filled = harmonic(np.where(mask, np.nan, plane).astype(dtype), mask)
+    assert filled.dtype == dtype
+    np.testing.assert_array_equal(filled[:, ~mask], plane[:, ~mask])
+    rim = np.zeros_like(mask)
+    for axis, by in ((0, 1), (0, -1), (1, 1), (1, -1)):
+        moved = np.roll(mask, by, axis)
+        moved[{(0, 1): 0, (0, -1): -1}.get((axis, by), slice(None))] &= axis == 1
+        rim |= moved
+    rim &= ~mask
+    for channel in range(3):
+        low, high = plane[channel, rim].min(), plane[channel, rim].max()
+        assert (filled[channel, mask] >= low - 1e-5).all()
+        assert (filled[channel, mask] <= high + 1e-5).all()
+
+
+def test_harmonic_filling_is_the_mean_of_four_neighbours() -> None:
+    mask = hole("square")
+    filled = harmonic(np.random.default_rng(0).normal(size=(1, 10, 14)), mask)[0]
+    around = (filled[:-2, 1:-1] + filled[2:, 1:-1] + filled[1:-1, :-2] + filled[1:-1, 2:]) / 4
+    np.testing.assert_allclose(filled[1:-1, 1:-1][mask[1:-1, 1:-1]], around[mask[1:-1, 1:-1]], atol=1e-9)
+
+
+def test_harmonic_filling_of_nothing_and_of_everything() -> None:
+    plane = np.random.default_rng(0).normal(size=(2, 4, 5))
+    np.testing.assert_array_equal(harmonic(plane, np.zeros((4, 5), bool)), plane)
+    np.testing.assert_array_equal(harmonic(plane, np.ones((4, 5), bool)), 0)
+
+
+@pytest.mark.parametrize("density", [0.0, 0.01, 0.5, 1.0])
+def test_matching_changes_nothing_where_nothing_differs(density: float) -> None:
+    random = np.random.default_rng(0)
+    prior, clear = random.normal(size=(2, 20, 30)), random.random((20, 30)) < density
+    target = np.where(clear, prior, 1e6)
+    np.testing.assert_array_equal(matched(prior, target, clear), prior)
+
+
+@pytest.mark.parametrize("offset", [-3.0, 0.25, 40.0])
+def test_matching_carries_a_constant_difference_everywhere(offset: float) -> None:
+    random = np.random.default_rng(0)
+    prior, clear = random.normal(size=(2, 20, 30)), random.random((20, 30)) < 0.3
+    target = np.where(clear, prior + offset, np.nan)
+    np.testing.assert_allclose(matched(prior, target, clear), prior + offset)
+
+
+def test_matching_is_local_near_clear_ground_and_the_mean_difference_far_from_it() -> None:
+    prior, clear = np.zeros((1, 20, 400)), np.zeros((20, 400), dtype=bool)
+    clear[:, :60] = clear[:, -60:] = True
+    target = np.where(np.arange(400) < 200, 1.0, 3.0) * np.ones((1, 20, 400))
+    made = matched(prior, target, clear)
+    np.testing.assert_allclose(made[..., 200], 2, atol=0.01)
+    assert abs(made[0, 10, 65] - 1) < 0.15
+    assert abs(made[0, 10, 334] - 3) < 0.15
+
+
+@pytest.mark.parametrize("gain", [0.0, 0.5, -1.0])
+def test_dates_that_complete_each_other_leave_no_seam(gain: float) -> None:
+    """Two dates that differ by a constant, each clear on one half, make one plane without a step."""
+    ground = np.random.default_rng(0).normal(size=(1, 16, 40))
+    values = np.stack([ground, ground + gain, ground], axis=1)[0][None].reshape(1, 3, 16, 40)
+    known = np.ones((3, 16, 40), dtype=bool)
+    known[1, :, 25:] = False
+    known[0, :, :15] = False
+    known[2] = False
+    near = neighbours(values, known, [0, 1, 2], 2, match=True)
+    step = near.before[0] - values[0, 1]
+    np.testing.assert_allclose(step, step[0, 0], atol=1e-9)
