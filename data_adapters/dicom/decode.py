@@ -12,7 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 from pydicom import dcmread
 from pydicom.dataset import Dataset, FileDataset
-from pydicom.pixels import apply_color_lut, apply_modality_lut, pixel_array
+from pydicom.pixels.processing import apply_color_lut, apply_modality_lut
+from pydicom.pixels.utils import pixel_array
 from pydicom.uid import ExplicitVRBigEndian, ExplicitVRLittleEndian, ImplicitVRLittleEndian
 
 from data_adapters.errors import BrokenFile
@@ -100,7 +101,8 @@ def orientation(header: Dataset, frame: int = 0) -> list[float] | None:
 def pixel_spacing(header: Dataset) -> list[float] | None:
     """Distance between rows and between columns, in mm; of the detector where none is calibrated."""
     found = _numbers(header, "PixelSpacing", "PixelMeasuresSequence", 0, 2)
-    return found or _numbers(header, "ImagerPixelSpacing", "", 0, 2)
+    found = found or _numbers(header, "ImagerPixelSpacing", "", 0, 2)
+    return found if found and min(found) > 0 else None
 
 
 def _numbers(header: Dataset, keyword: str, sequence: str, frame: int, count: int) -> list[float] | None:

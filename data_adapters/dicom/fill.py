@@ -51,6 +51,7 @@ def write_filled_series(
         # The source's own UIDs keep series apart that are filled in one go; the index, slices that share one.
         dataset.SOPInstanceUID = uid(provenance, "instance", index, source)
         dataset.SeriesInstanceUID = uid(provenance, "series", series)
+        dataset.StudyInstanceUID = dataset.get("StudyInstanceUID") or uid(provenance, "study")
         dataset.InstanceNumber = index + 1
         dataset.SeriesDescription = f"{dataset.get('SeriesDescription', '')} filled".strip()[:64]
         dataset.SyntheticData = "YES" if index in made else "NO"
@@ -81,6 +82,11 @@ def _fillable(donor: Frame, channels: int) -> FileDataset:
         raise Unwritable(
             "colour, float and look-up-table images cannot be filled", where=donor.path, do="convert it first"
         )
+    # Anonymisers blank the class in the data set and forget the copy in the meta group.
+    if not dataset.get("SOPClassUID"):
+        dataset.SOPClassUID = dataset.file_meta.get("MediaStorageSOPClassUID", "")
+    if not dataset.SOPClassUID:
+        raise Unwritable("states no SOP class", where=donor.path, do="restore it from its source")
     return dataset
 
 
@@ -128,7 +134,8 @@ def _lay_in(dataset: FileDataset, patches: list[Patch], path: Path, *, keep: boo
             fresh = decode.inverted(fresh, dataset).astype(stored.dtype)
         fresh = _avoid_padding(fresh, dataset, lowest, lowest + (1 << bits) - 1)
         stored[region] = np.where(patch.made[0], fresh, stored[region])
-    dataset.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian
+    if dataset.file_meta.TransferSyntaxUID.is_encapsulated:
+        dataset.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian
     set_pixels(dataset, stored, dataset.get("PixelPaddingValue"))
 
 

@@ -14,6 +14,9 @@ from data_adapters.errors import DuplicatePositions, GeometryError, IrregularSpa
 TOLERANCE = 0.01
 """Departure from a regular grid that is still regular, as a part of the spacing."""
 
+SAME = 1e-3
+"""Positions this near to each other are one, in mm."""
+
 
 @dataclass(frozen=True)
 class Slots:
@@ -35,10 +38,17 @@ class Slots:
 
 
 def normal(orientation: Sequence[float]) -> NDArray[np.float64]:
-    """Unit normal of ImageOrientationPatient (PS3.3 C.7.6.2.1.1)."""
+    """Unit normal of ImageOrientationPatient (PS3.3 C.7.6.2.1.1).
+
+    Raises:
+        ValueError: if the orientation spans no plane.
+    """
     row, column = np.asarray(orientation, dtype=float).reshape(2, 3)
     across = np.cross(row, column)
-    return np.asarray(across / np.linalg.norm(across))
+    length = np.linalg.norm(across)
+    if not length > 0.5:
+        raise ValueError(f"an orientation of {orientation} spans no plane")
+    return np.asarray(across / length)
 
 
 def along_normal(positions: NDArray[np.float64], orientation: Sequence[float]) -> NDArray[np.float64]:
@@ -51,20 +61,30 @@ def find_slots(positions: NDArray[np.float64], orientation: Sequence[float], whe
 
     Raises:
         DuplicatePositions, TiltedSeries, IrregularSpacing: each naming the positions at fault.
+        ValueError: if the orientation spans no plane.
     """
-    from highdicom.spatial import get_volume_positions
-
-    spacing, indices = get_volume_positions(
-        positions.tolist(), [float(v) for v in orientation], allow_missing_positions=True
-    )
-    if spacing is None or indices is None:
+    distance = along_normal(positions, orientation)
+    order = np.argsort(distance)
+    gaps = np.diff(distance[order])
+    if gaps.min() < SAME or (_shear(positions[order], orientation) > TOLERANCE * gaps).any():
         raise diagnose(positions, orientation, where)
-    order = np.argsort(along_normal(positions, orientation))
-    count = max(indices) + 1
-    # highdicom may count against the normal; here slots always count along it.
-    of = indices if indices[order[0]] < indices[order[-1]] else [count - 1 - i for i in indices]
+    # Counted gap by gap, and the spacing taken over the whole: the smallest gap alone, a little off by
+    # rounding, would drift by a slot over a long series (as highdicom's get_volume_positions does).
+    slots = np.concatenate([[0], np.cumsum(np.rint(gaps / gaps.min()))]).astype(int)
+    spacing = float(distance[order[-1]] - distance[order[0]]) / int(slots[-1])
+    if np.abs(distance[order] - distance[order[0]] - slots * spacing).max() > TOLERANCE * spacing:
+        raise diagnose(positions, orientation, where)
+    of = np.empty_like(slots)
+    of[order] = slots
     first, last = positions[order[0]], positions[order[-1]]
-    return Slots(float(spacing), count, tuple(int(i) for i in of), (last - first) / (count - 1), first)
+    return Slots(spacing, int(slots[-1]) + 1, tuple(of.tolist()), (last - first) / int(slots[-1]), first)
+
+
+def _shear(positions: NDArray[np.float64], orientation: Sequence[float]) -> NDArray[np.float64]:
+    """How far each step between ordered positions (N, 3) leads aside from the normal, in mm: (N - 1,)."""
+    steps = np.diff(positions, axis=0)
+    across = normal(orientation)
+    return np.asarray(np.linalg.norm(steps - (steps @ across)[:, None] * across, axis=1))
 
 
 def diagnose(positions: NDArray[np.float64], orientation: Sequence[float], where: Path) -> GeometryError:
@@ -72,7 +92,7 @@ def diagnose(positions: NDArray[np.float64], orientation: Sequence[float], where
     distance = along_normal(positions, orientation)
     order = np.argsort(distance)
     gaps = np.diff(distance[order])
-    same = np.flatnonzero(np.abs(gaps) < 1e-3)
+    same = np.flatnonzero(np.abs(gaps) < SAME)
     if len(same):
         listed = ", ".join(f"{distance[order][i]:.2f}" for i in same[:8])
         return DuplicatePositions(
@@ -80,8 +100,7 @@ def diagnose(positions: NDArray[np.float64], orientation: Sequence[float], where
             where=where,
             do="keep one slice a position, or split the series by time, echo or phase",
         )
-    steps = np.diff(positions[order], axis=0)
-    shear = np.linalg.norm(steps - gaps[:, None] * normal(orientation), axis=1)
+    shear = _shear(positions[order], orientation)
     uneven = np.abs(gaps / gaps.min() - np.rint(gaps / gaps.min())).max() > TOLERANCE
     listed = ", ".join(f"{g:.2f}" for g in sorted(set(np.round(gaps, 2))))
     if (shear > TOLERANCE * gaps).any():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import itertools
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -95,15 +96,19 @@ def scenes(headers: Sequence[tuple[Path, FileDataset]]) -> tuple[list[Scene], li
 
     A header whose values make no sense (a number that is none) gives an error and no scene.
     """
-    groups: dict[tuple[object, ...], list[tuple[Path, FileDataset]]] = defaultdict(list)
+    groups: dict[tuple[object, ...], list[list[tuple[Path, FileDataset]]]] = defaultdict(list)
     found: list[Scene] = []
     problems: list[UserError] = []
     for path, header in headers:
         try:
-            groups[_key(path, header)].append((path, header))
+            of_key = groups[_key(path, header)]
+            alike = next((members for members in of_key if _aligned(members[0][1], header)), None)
+            if alike is None:
+                of_key.append(alike := [])
+            alike.append((path, header))
         except (ValueError, TypeError, AttributeError) as error:
             problems.append(_senseless(path, error))
-    for members in groups.values():
+    for members in itertools.chain.from_iterable(groups.values()):
         try:
             found.append(_scene(members))
         except (ValueError, TypeError, AttributeError) as error:
@@ -119,19 +124,24 @@ def _key(path: Path, header: Dataset) -> tuple[object, ...]:
     if decode.position(header) is None or decode.orientation(header) is None or _frames(header) > 1:
         return (str(path),)
     return (
-        str(header.get("SeriesInstanceUID", path.parent)),
+        str(header.get("SeriesInstanceUID") or path.parent),
         str(header.get("FrameOfReferenceUID", "")),
-        tuple(np.round(decode.orientation(header) or [], 3)),
         (header.Rows, header.Columns),
-        tuple(np.round(decode.pixel_spacing(header) or [], 4)),
         str(header.get("EchoNumbers", "")),
         str(header.get("TemporalPositionIdentifier", "")),
         "LOCALIZER" in header.get("ImageType", []),
     )
 
 
+def _aligned(one: Dataset, other: Dataset) -> bool:
+    """Whether orientation and spacing are equal but for rounding, which no key of rounded numbers can tell."""
+    return np.allclose(decode.orientation(one) or 0, decode.orientation(other) or 0, atol=1e-3) and np.allclose(
+        decode.pixel_spacing(one) or 0, decode.pixel_spacing(other) or 0, rtol=1e-3
+    )
+
+
 def _frames(header: Dataset) -> int:
-    return int(header.get("NumberOfFrames") or 1)
+    return max(1, int(header.get("NumberOfFrames") or 1))
 
 
 def _scene(members: list[tuple[Path, FileDataset]]) -> DicomScene:

@@ -65,7 +65,7 @@ class FilledFile:
             scale, offset = self._data.scales[band - 1], self._data.offsets[band - 1]
             fresh = _avoid_nodata(to_stored(values[index], dtype, scale, offset), file.nodata)
             self._data.write(np.where(made[index], fresh, raw), band, window=area)
-        touched = made.any(axis=0)
+        touched = np.asarray(made.any(axis=0))
         self._mark_valid(area, touched)
         old = self._mask.read(1, window=area)
         self._mask.write(old | touched.astype(np.uint8), 1, window=area)

@@ -1,7 +1,9 @@
 """DICOM: order and gaps by geometry, values by header, and a way back that changes nothing else."""
 
+import contextlib
 import itertools
 import shutil
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -19,11 +21,12 @@ from adapter_factories import (
     save_dicom,
     template,
 )
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from pydicom import dcmread
 from pydicom.dataset import Dataset
 from pydicom.uid import (
+    CTImageStorage,
     DeflatedExplicitVRLittleEndian,
     EnhancedMRImageStorage,
     ExplicitVRBigEndian,
@@ -37,6 +40,7 @@ from pydicom.uid import (
 
 from data_adapters import Window, adapter, open_scenes, scan
 from data_adapters.dicom import decode
+from data_adapters.dicom.geometry import find_slots
 from data_adapters.errors import (
     BrokenFile,
     BurnedInText,
@@ -131,6 +135,26 @@ def test_positions_rounded_by_a_scanner_are_still_regular(tmp_path):
     assert scene.missing() == (5,)
 
 
+@settings(max_examples=30, deadline=None)
+@given(
+    spacing=st.floats(0.3, 20),
+    numbers=st.sets(st.integers(0, 60), min_size=2, max_size=30),
+    angle=st.floats(-3, 3),
+    seed=st.integers(0, 99),
+)
+def test_slots_agree_with_an_independent_count(spacing, numbers, angle, seed):
+    get_volume_positions = pytest.importorskip("highdicom.spatial").get_volume_positions
+    # Some two slices must be neighbours, or nothing tells one spacing from its multiples.
+    order = np.random.default_rng(seed).permutation(sorted(numbers | {min(numbers) + 1}))
+    places = np.array(along(oblique(angle), spacing * order))
+    found = find_slots(places, oblique(angle), Path("a"))
+    distance, indices = get_volume_positions(places.tolist(), list(oblique(angle)), allow_missing_positions=True)
+    assume(indices is not None)
+    assert found.spacing == pytest.approx(distance)
+    assert found.of in (tuple(indices), tuple(max(indices) - i for i in indices))
+    assert np.allclose([found.position(i) for i in found.of], places)
+
+
 @pytest.mark.parametrize("cosine", [0.0005, 0.1234999999, 0.7])
 def test_cosines_rounded_differently_do_not_tear_a_series_apart(tmp_path, cosine):
     rest = float(np.sqrt(1 - cosine**2))
@@ -169,6 +193,22 @@ def test_one_identity_for_all_slices_loses_none(tmp_path):
     assert np.array_equal(scene.read(0, 6).values[0], volume.astype(float) - 1024)
     files = scene.write_filled(tmp_path / "out", [], provenance())
     assert len({dcmread(f).SOPInstanceUID for f in files}) == 6
+
+
+def test_blanked_identities_are_made_whole_on_the_way_out_and_keep_folders_apart(tmp_path):
+    blank = {"SOPClassUID": "", "StudyInstanceUID": "", "SeriesInstanceUID": "", "PatientID": ""}
+    for name in ("a", "b"):
+        dicom_series(tmp_path / "in" / name, ct())
+        for path in (tmp_path / "in" / name).iterdir():
+            dataset = dcmread(path)
+            for keyword, value in blank.items():
+                setattr(dataset, keyword, value)
+            dataset.save_as(path)
+    scenes = open_scenes(tmp_path / "in")
+    assert [s.shape[1] for s in scenes] == [6, 6] and scenes[0].group != scenes[1].group
+    for path in scenes[0].write_filled(tmp_path / "out", everything(scenes[0]), provenance()):
+        filled = dcmread(path)
+        assert filled.SOPClassUID == CTImageStorage and filled.StudyInstanceUID and filled.SeriesInstanceUID
 
 
 def test_series_and_localizers_are_kept_apart(tmp_path):
@@ -266,7 +306,7 @@ def test_a_made_pixel_never_reads_as_padding(tmp_path, padding, photometric, lim
 
 @pytest.mark.parametrize("name", SYNTAXES)
 def test_every_transfer_syntax_is_read_and_untouched_slices_keep_it(tmp_path, name):
-    volume = ct("uint16", 16)
+    volume = ct("uint16", 16, shape=(6, 64, 64))
     scene = only(dicom_series(tmp_path / "in", volume, syntax=SYNTAXES[name]))
     assert np.array_equal(scene.read(0, 6).values[0], volume.astype(float) - 1024)
     window = Window(2, 3, 4, 5)
@@ -275,7 +315,7 @@ def test_every_transfer_syntax_is_read_and_untouched_slices_keep_it(tmp_path, na
     expected[2, 2:6, 3:8] = 1124
     assert bits_equal(np.stack([stored(f) for f in files]).astype("uint16"), expected)
     syntaxes = [dcmread(f).file_meta.TransferSyntaxUID for f in files]
-    assert syntaxes.pop(2) == ExplicitVRLittleEndian
+    assert syntaxes.pop(2) == (ExplicitVRLittleEndian if SYNTAXES[name].is_encapsulated else SYNTAXES[name])
     assert set(syntaxes) == {SYNTAXES[name]}
 
 
@@ -457,7 +497,8 @@ def test_a_header_without_sense_is_broken_not_a_crash(tmp_path, keyword):
         dataset.save_as(path)
     found = scan(folder)
     for scene in found.scenes:
-        with pytest.raises(BrokenFile):
+        assert min(scene.grid.spacing) > 0
+        with contextlib.suppress(BrokenFile):
             scene.read(0, scene.shape[1])
     assert {type(p) for p in found.problems} <= {BrokenFile}
 
