@@ -108,7 +108,9 @@ def test_alone_a_slice_is_filled_within_the_range_of_what_is_clear(unknown: int,
     if unknown:
         request.applymarker(
             pytest.mark.xfail(
-                strict=True, reason="unknown pixels beside the hole enter the harmonic solution as a rim of zeros"
+                strict=True,
+                raises=AssertionError,
+                reason="unknown pixels beside the hole enter the harmonic solution as a rim of zeros",
             )
         )
     values = np.random.default_rng(0).uniform(5, 6, size=(1, 1, 12, 14))

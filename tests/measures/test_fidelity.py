@@ -34,7 +34,7 @@ def test_the_distance_of_a_scaled_set_is_in_its_spreads(factor: float) -> None:
 def test_distances_do_not_mind_the_order() -> None:
     a, b = normal(300, 5), normal(200, 5, seed=1) * 2 + 1
     assert frechet(a, b) == pytest.approx(frechet(b, a), rel=1e-3)
-    assert frechet(a[::-1], b) == pytest.approx(frechet(a, b), rel=1e-6)
+    assert frechet(a[::-1].copy(), b) == pytest.approx(frechet(a, b), rel=1e-4)
     assert kernel(a[::-1], b) == pytest.approx(kernel(a, b))
 
 

@@ -1,0 +1,251 @@
+"""Recipes: what is wrong is named with file, line and nearest key; nothing in one is executed."""
+
+from pathlib import Path
+
+import pytest
+from pydantic import ValidationError
+
+from augmentor.errors import RecipeError
+from augmentor.recipe import Recipe, as_mapping, load, shipped
+from augmentor.t2t.presets import PRESETS, steps
+
+BASE = """\
+name: mine
+tiles:
+  size: [32, 32]
+game:
+  images: 1000
+"""
+
+
+def written(folder: Path, text: str) -> Path:
+    path = folder / "mine.yaml"
+    path.write_text(text)
+    return path
+
+
+@pytest.mark.parametrize("name", shipped())
+def test_every_shipped_recipe_loads_and_fits_its_network(name: str) -> None:
+    recipe = load(name)
+    assert recipe.name == name
+    assert recipe.about
+    assert len(steps(recipe.tiles.size, len(PRESETS[recipe.model.preset].stages))) > 1
+
+
+@pytest.mark.parametrize("name", shipped())
+def test_a_recipe_written_out_is_the_same_recipe(name: str, tmp_path: Path) -> None:
+    recipe = load(name, ["seed=3", "tiles.limits=[-5, 7.5]"])
+    again = load(written(tmp_path, recipe.to_yaml()))
+    assert again == recipe
+    assert again.digest() == recipe.digest()
+    assert Recipe.model_validate(as_mapping(recipe)) == recipe
+
+
+def test_there_are_shipped_recipes() -> None:
+    assert {"chest_xray", "satellite_tiles", "sentinel2_clouds"} <= set(shipped())
+
+
+@pytest.mark.parametrize(
+    ("line", "number", "key", "hint"),
+    [
+        ("tile:\n  size: [32, 32]", 6, "tile", "did you mean tiles?"),
+        ("sed: 3", 6, "sed", "did you mean seed?"),
+        ("model:\n  pre-set: tiny", 7, "model.pre-set", "did you mean preset?"),
+        ("synthesis:\n\n  formatt: dicom", 8, "synthesis.formatt", "did you mean format?"),
+        pytest.param(
+            "conditions:\n  finding:\n    colunm: label",
+            8,
+            "conditions.finding.colunm",
+            "did you mean column?",
+            marks=pytest.mark.xfail(
+                strict=True, raises=AssertionError, reason="the first complaint is that the right key is lacking"
+            ),
+        ),
+        ("conditions:\n  finding: {column: a, knid: class}", 7, "conditions.finding.knid", "did you mean kind?"),
+        ("model:\n  zzzzzz: 1", 7, "model.zzzzzz", "known keys: preset"),
+    ],
+)
+def test_an_unknown_key_is_named_with_its_line_and_the_nearest_one(
+    line: str, number: int, key: str, hint: str, tmp_path: Path
+) -> None:
+    path = written(tmp_path, f"{BASE}{line}\n")
+    with pytest.raises(RecipeError) as caught:
+        load(path)
+    message = str(caught.value)
+    assert f"{path}:{number}: unknown key {key!r}" in message
+    assert hint in message
+    assert "\n" not in message
+
+
+@pytest.mark.parametrize(
+    ("line", "number", "said"),
+    [
+        ("seed: often", 6, "seed"),
+        ("task: paint", 6, "task"),
+        ("synthesis:\n  format: bmp", 7, "synthesis.format"),
+        ("model: [1, 2]", 6, "model"),
+        ("conditions:\n  finding: {column: label}", 0, "conditions need data.labels"),
+        ("data:\n  labels: 3", 7, "data.labels"),
+    ],
+)
+def test_a_value_that_makes_no_sense_is_named_with_its_line(line: str, number: int, said: str, tmp_path: Path) -> None:
+    path = written(tmp_path, f"{BASE}{line}\n")
+    with pytest.raises(RecipeError) as caught:
+        load(path)
+    assert str(caught.value).startswith(f"{path}:{number}: " if number else f"{path}: ")
+    assert said in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        "game.images=0",
+        "game.batch=6",
+        "game.batch=0",
+        "game.warm_start=1.5",
+        "game.warm_start=0.99",
+        "tiles.overlap=1",
+        "tiles.held_out=0",
+        "tiles.held_out=1",
+        "tiles.size=[32]",
+        "game.loss=hinge",
+        "name=../elsewhere",
+        *(
+            pytest.param(
+                change,
+                marks=pytest.mark.xfail(strict=True, raises=pytest.fail.Exception, reason=f"{reason} is not checked"),
+            )
+            for change, reason in (
+                ("tiles.size=[0, 32]", "that a tile has pixels"),
+                ("tiles.size=[-32, 32]", "that a tile has pixels"),
+                ("tiles.limits=[5, 5]", "that limits are apart"),
+                ("tiles.limits=[.nan, 5]", "that limits are finite"),
+            )
+        ),
+    ],
+)
+def test_values_out_of_range_are_refused(change: str, tmp_path: Path) -> None:
+    with pytest.raises(RecipeError):
+        load(written(tmp_path, BASE), [change])
+
+
+@pytest.mark.parametrize(
+    ("change", "found"),
+    [
+        ("seed=7", lambda r: r.seed == 7),
+        ("game.images=200", lambda r: r.game.images == 200),
+        ("tiles.size=[64, 96]", lambda r: r.tiles.size == (64, 96)),
+        ("tiles.limits=[-1000, 1000]", lambda r: r.tiles.limits == (-1000, 1000)),
+        ("tiles.limits=null", lambda r: r.tiles.limits is None),
+        ("tiles.flips=true", lambda r: r.tiles.flips is True),
+        ("data.modality=CT", lambda r: r.data.modality == "CT"),
+        ("about=a=b", lambda r: r.about == "a=b"),
+        ("game.kl_weight=0.5", lambda r: r.game.kl_weight == 0.5),
+    ],
+)
+def test_a_change_changes_what_it_names_and_no_more(change: str, found, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
+    path = written(tmp_path, BASE)
+    recipe, plain = load(path, [change]), load(path)
+    assert found(recipe)
+    section = change.partition("=")[0].partition(".")[0]
+    assert recipe.model_dump(exclude={section}) == plain.model_dump(exclude={section})
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ("seed", "has no '='"),
+        ("name.first=x", "name is no section"),
+        ("game.imagse=3", "did you mean images?"),
+        ("seed=[1", "is not YAML"),
+        ("conditions.finding.column=label", "conditions need data.labels"),
+    ],
+)
+def test_a_wrong_change_is_refused_with_a_reason(change: str, said: str, tmp_path: Path) -> None:
+    with pytest.raises(RecipeError) as caught:
+        load(written(tmp_path, BASE), [change])
+    assert said in str(caught.value)
+
+
+def test_later_changes_win_and_all_apply(tmp_path: Path) -> None:
+    recipe = load(written(tmp_path, BASE), ["seed=1", "game.batch=8", "seed=2"])
+    assert (recipe.seed, recipe.game.batch, recipe.game.images) == (2, 8, 1000)
+
+
+def test_data_given_aside_overrides_the_recipe(tmp_path: Path) -> None:
+    path = written(tmp_path, f"{BASE}data:\n  path: old\n  labels: labels.csv\n")
+    recipe = load(path, path=tmp_path, masks=None)
+    assert (recipe.data.path, recipe.data.labels, recipe.data.masks) == (tmp_path, "labels.csv", None)
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        "",
+        "data:\n  modality: CR\n",
+        *(
+            pytest.param(
+                text,
+                marks=pytest.mark.xfail(strict=True, raises=error, reason="data is indexed before it is validated"),
+            )
+            for text, error in (("data:\n", TypeError), ("data: here\n", TypeError), ("data: [a]\n", TypeError))
+        ),
+    ],
+)
+def test_data_given_aside_never_ends_in_a_traceback(said: str, tmp_path: Path) -> None:
+    try:
+        assert load(written(tmp_path, BASE + said), path=tmp_path).data.path == tmp_path
+    except RecipeError as error:
+        assert "data" in str(error)
+
+
+TRAPS = [
+    'about: !!python/object/apply:os.system ["touch {trap}"]',
+    "about: !!python/object/apply:pathlib.Path.touch [!!python/object/apply:pathlib.Path [{trap}]]",
+    "about: !!python/name:os.system",
+    'about: !!python/object/new:subprocess.Popen [["touch", "{trap}"]]',
+]
+
+
+@pytest.mark.parametrize("trap", TRAPS)
+@pytest.mark.parametrize("by", ["file", "change"])
+def test_code_in_a_recipe_is_refused_and_not_executed(trap: str, by: str, tmp_path: Path) -> None:
+    touched = tmp_path / "touched"
+    line = trap.format(trap=touched)
+    path = written(tmp_path, BASE if by == "change" else f"{BASE}{line}\n")
+    with pytest.raises(RecipeError, match="is not YAML"):
+        load(path, [line.replace(": ", "=", 1)] if by == "change" else [])
+    assert not touched.exists()
+
+
+@pytest.mark.parametrize("content", [b"", b"- a\n- b\n", b"just text", b"a: [1", b"\xff\xfe\x00name", b"1: 2\n"])
+def test_a_file_that_is_no_recipe_is_refused(content: bytes, tmp_path: Path) -> None:
+    path = tmp_path / "mine.yaml"
+    path.write_bytes(content)
+    with pytest.raises(RecipeError, match=r"mine\.yaml"):
+        load(path)
+
+
+@pytest.mark.parametrize(
+    ("name", "hint"),
+    [
+        ("chest_xry", "did you mean chest_xray?"),
+        ("sentinel2_cloud.yaml", "did you mean sentinel2_clouds?"),
+        ("qqq", "shipped ones: "),
+    ],
+)
+def test_a_recipe_that_is_not_there_is_answered_with_the_nearest_one(name: str, hint: str) -> None:
+    with pytest.raises(RecipeError) as caught:
+        load(name)
+    assert hint in str(caught.value)
+
+
+@pytest.mark.parametrize("change", ["seed=1", "game.images=7", "tiles.cut=grid", "data.modality=MR"])
+def test_the_digest_knows_every_change(change: str, tmp_path: Path) -> None:
+    path = written(tmp_path, BASE)
+    assert load(path, [change]).digest() != load(path).digest()
+
+
+def test_a_recipe_does_not_change() -> None:
+    with pytest.raises(ValidationError, match="frozen"):
+        load("chest_xray").seed = 4  # type: ignore[misc]
