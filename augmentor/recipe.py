@@ -63,11 +63,10 @@ class Game(Section):
     images: int = Field(60_000, gt=0, description="tiles shown in all")
     batch: int = Field(16, ge=4, multiple_of=4)
     warm_start: float = Field(0.5, ge=0, le=1, description="part of the run that trains the autoencoder alone")
-    judge_alone: float = Field(0.05, ge=0, le=1, description="part of the run that trains the discriminator alone")
+    judge_alone: float = Field(0.08, ge=0, le=1, description="part of the run that trains the discriminator alone")
     loss: Literal["relativistic", "non_saturating"] = "relativistic"
     penalty: Literal["approximate", "exact"] = "approximate"
-    adversarial_weight: float = Field(0.3, ge=0)
-    reconstruction_adversarial_weight: float = Field(0.1, ge=0)
+    adversarial_weight: float = Field(0.5, ge=0)
     kl_weight: float = Field(1e-4, ge=0)
     condition_drop: float = Field(0.1, ge=0, le=1)
     device: Literal["auto", "cpu", "cuda"] = "auto"

@@ -85,8 +85,7 @@ def check_tile(recipe: Recipe) -> None:
 
 def rules(recipe: Recipe) -> Rules:
     """The recipe's game as the game's own rules."""
-    shared = {"loss", "penalty", "adversarial_weight", "reconstruction_adversarial_weight", "kl_weight"}
-    chosen = recipe.game.model_dump(include=shared | {"condition_drop"})
+    chosen = recipe.game.model_dump(include={"loss", "penalty", "adversarial_weight", "kl_weight", "condition_drop"})
     # The averaged generator follows a tenth of the run at most (docs/model.md).
     return Rules(**chosen, average_half_life=min(3_000, recipe.game.images / 40))
 

@@ -52,17 +52,14 @@ class Rules:
 
     loss: str = "relativistic"
     penalty: str = "approximate"
-    penalty_base: float = 0.1
-    adversarial_weight: float = 0.3
-    reconstruction_weight: float = 1.0
-    reconstruction_adversarial_weight: float = 0.0
-    kl_weight: float = 0.0001
+    penalty_base: float = 0.02
+    adversarial_weight: float = 0.5
+    kl_weight: float = 1e-4
     warm_rate: float = 2e-3
-    generator_rate: float = 3e-4
-    discriminator_rate: float = 1e-3
+    generator_rate: float = 2e-4
+    discriminator_rate: float = 2e-3
     condition_drop: float = 0.1
-    augmentation: bool = True
-    average_half_life: float = 1000
+    average_half_life: float = 1_000
 
 
 class Game(nn.Module):
@@ -94,7 +91,7 @@ class Game(nn.Module):
 
     def autoencode(self, batch: Batch) -> dict[str, float]:
         """Act one: one step of generator and inference network on reconstruction alone."""
-        reconstruction, divergence, _ = self._reconstruct(batch)
+        reconstruction, divergence = self._reconstruct(batch)
         self.warmed += len(batch.pixels)
         loss = reconstruction + self.rules.kl_weight * min(1.0, self.warmed / KL_RAMP) * divergence
         self._descend(self.make, loss)
@@ -111,8 +108,7 @@ class Game(nn.Module):
             loss, real_logits, fake_logits = self._discriminator_loss(real, fake, conditions)
             self._descend(self.tell, loss)
         self.steps += 1
-        if self.rules.augmentation:
-            self.strength.observe(real_logits.image, fake_logits.image)
+        self.strength.observe(real_logits.image, fake_logits.image)
         return {"discriminator": loss.item(), "augmentation": self.strength.probability}
 
     def play(self, batch: Batch) -> dict[str, float]:
@@ -120,17 +116,12 @@ class Game(nn.Module):
         figures = self.judge(batch)
         for group in self.make.param_groups:
             group["lr"] = self.rules.generator_rate
-        reconstruction, divergence, remade = self._reconstruct(batch)
+        reconstruction, divergence = self._reconstruct(batch)
         conditions = self._drop(batch.conditions)
         fake = self.generator(self._latents(conditions), conditions) * batch.valid
         adversarial = self._generator_loss(batch, fake, conditions)
-        loss = (
-            self.rules.reconstruction_weight * (reconstruction + self.rules.kl_weight * divergence)
-            + self.rules.adversarial_weight * adversarial
-        )
-        if self.rules.reconstruction_adversarial_weight:
-            remade_adversarial = self._generator_loss(batch, remade * batch.valid, conditions)
-            loss = loss + self.rules.reconstruction_adversarial_weight * remade_adversarial
+        kept = reconstruction + self.rules.kl_weight * divergence
+        loss = kept + self.rules.adversarial_weight * adversarial
         self._descend(self.make, loss)
         self._average(len(batch.pixels))
         return figures | {
@@ -168,11 +159,11 @@ class Game(nn.Module):
         for network in (self.generator, self.average):
             network.prior.fit(posterior.mean, posterior.log_variance.exp(), tiles.conditions)
 
-    def _reconstruct(self, batch: Batch) -> tuple[Tensor, Tensor, Tensor]:
+    def _reconstruct(self, batch: Batch) -> tuple[Tensor, Tensor]:
         posterior = self.inference(batch.pixels * batch.valid)
         noise = torch.randn(posterior.mean.shape, generator=self.random).to(batch.pixels)
         remade = self.generator(posterior.draw(noise), self._drop(batch.conditions))
-        return masked_l1(remade, batch.pixels, batch.valid), posterior.divergence().mean(), remade
+        return masked_l1(remade, batch.pixels, batch.valid), posterior.divergence().mean()
 
     def _discriminator_loss(self, real: Tensor, fake: Tensor, conditions: Tensor) -> tuple[Tensor, Logits, Logits]:
         # One batch of real and fake; groups of minibatch statistics divide it, so they never mix.

@@ -35,14 +35,14 @@ class Preset:
     token_width: int
     backbone: Stage
     heads: int
-    latent: int = 64
+    latent: int = 128
     latent_per_token: int = 8
     style: int = 96
 
 
 PRESETS: dict[str, Preset] = {
     "tiny": Preset((Stage(96, 2), Stage(48, 1, attend=False)), 32, Stage(96, 2), heads=4),
-    "small": Preset((Stage(256, 4), Stage(128, 2)), 48, Stage(256, 4), heads=8, latent=128, style=256),
+    "small": Preset((Stage(256, 4), Stage(128, 2)), 48, Stage(256, 4), heads=8, style=256),
     "base": Preset((Stage(512, 6), Stage(256, 4), Stage(128, 2)), 64, Stage(384, 8), heads=8, latent=256, style=512),
     "large": Preset(
         (Stage(768, 12), Stage(384, 6), Stage(192, 4)), 64, Stage(768, 12), heads=12, latent=512, style=512
