@@ -112,7 +112,7 @@ def test_every_weight_of_the_generator_learns(context: int) -> None:
 def test_every_weight_of_the_inference_network_learns() -> None:
     inference = Inference(2, (32, 32), PRESETS["tiny"])
     posterior = inference(torch.randn(4, 2, 32, 32))
-    posterior.draw(torch.randn(4, 64)).square().sum().backward()
+    posterior.draw(torch.randn_like(posterior.mean)).square().sum().backward()
     idle = [name for name, p in inference.named_parameters() if p.grad is None or not p.grad.any()]
     assert idle == []
 
