@@ -66,3 +66,12 @@ def test_the_fit_travels_with_the_state() -> None:
     noise, which = torch.randn(6, 3), torch.tensor([[0], [1], [2]]).repeat(2, 1)
     assert torch.equal(prior(noise, which), other(noise, which))
     assert not torch.allclose(prior(noise, which), noise)
+
+
+@pytest.mark.xfail(strict=True, raises=RuntimeError, reason="fit() adds identities that lie on the CPU")
+def test_fitting_stays_on_the_device_of_the_tiles() -> None:
+    """The meta device refuses to be mixed with another, as a GPU does."""
+    prior = LatentPrior(4, [FINDING]).to("meta")
+    posteriors = torch.empty(8, 4, device="meta")
+    prior.fit(posteriors, posteriors, torch.ones(8, 1, dtype=torch.long, device="meta"))
+    assert prior.factor.device.type == "meta"
