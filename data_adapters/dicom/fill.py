@@ -45,6 +45,9 @@ def write_filled_series(
     alone = len(scene.slots) == 1 and destination.suffix.lower() == ".dcm"
     for index, slot in enumerate(scene.slots):
         own = slot is not None
+        if not own and index not in made:
+            # A gap that nothing was made for stays a gap.
+            continue
         donor = slot or _nearest(scene, index)
         dataset = _fillable(donor, scene.shape[0])
         source, series = str(dataset.get("SOPInstanceUID", "")), str(dataset.get("SeriesInstanceUID", ""))
@@ -123,7 +126,8 @@ def _nearest(scene: DicomScene, index: int) -> Frame:
 def _lay_in(dataset: FileDataset, patches: list[Patch], path: Path, *, keep: bool) -> None:
     """Replace pixels where something was made; the stored values elsewhere stay what they were."""
     stored, _ = decode.decode(path)
-    stored = stored.copy() if keep else np.zeros_like(stored)
+    padded = decode.padding(dataset)
+    stored = stored.copy() if keep else np.full_like(stored, padded[0] if padded else 0)
     slope, intercept = decode.rescale(dataset)
     bits, signed = int(dataset.BitsStored), bool(dataset.get("PixelRepresentation", 0))
     lowest = -(1 << (bits - 1)) if signed else 0

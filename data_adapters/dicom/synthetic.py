@@ -60,6 +60,7 @@ def _dataset(plane: NDArray[Any], index: int, bits: int, template: Template, pro
     dataset.Modality = "CR" if template.modality in ("DX", "CR") else template.modality
     dataset.SeriesInstanceUID = uid(provenance, "series")
     dataset.SeriesNumber = 1
+    dataset.Laterality = ""
     dataset.SeriesDescription = "Synthetic, not for diagnosis"
     dataset.Manufacturer = MAKER
     dataset.ManufacturerModelName = provenance.method[:64]
@@ -152,7 +153,6 @@ def _cr(dataset: Dataset, index: int, template: Template, provenance: Provenance
     dataset.BodyPartExamined = ""
     dataset.ViewPosition = ""
     dataset.PatientOrientation = ""
-    dataset.Laterality = ""
     if template.unit == "mm":
         dataset.ImagerPixelSpacing = decimals(template.spacing[1:])
 

@@ -18,6 +18,9 @@ SUFFIXES = (".tif", ".tiff")
 
 def claims(path: Path, head: bytes) -> bool:
     """Whether the content starts as TIFF or BigTIFF, in either byte order."""
+    if path.suffix.lower() in (".msk", ".ovr"):
+        # An external mask or overview: part of the raster beside it, and read with it.
+        return False
     return head[:4] in (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 
 

@@ -17,6 +17,7 @@ from rasterio.enums import ColorInterp
 from rasterio.errors import NotGeoreferencedWarning, RasterioError
 
 from data_adapters.errors import BrokenFile
+from data_adapters.scene import working_dtype
 
 BAND = re.compile(r"_(B\d{1,2}A?)(?=[_.])", re.IGNORECASE)
 DAY = re.compile(r"(?<!\d)((?:19|20)\d{2})-?([01]\d)-?([0-3]\d)(?!\d)")
@@ -39,7 +40,7 @@ def open_raster(path: Path, mode: str = "r", **options: Any) -> Any:
 
 @dataclass(frozen=True)
 class RasterFile:
-    """The header of one GeoTIFF. ``bands`` are the 1-based indices that hold data (alpha is a mask)."""
+    """The header of one GeoTIFF. ``bands`` are the 1-based indices that hold data; ``alpha`` says where."""
 
     path: Path
     height: int
@@ -50,13 +51,23 @@ class RasterFile:
     transform: Any
     crs: str
     nodata: float | None
+    alpha: tuple[int, ...]
+    scales: tuple[float, ...]
+    offsets: tuple[float, ...]
+    gcps: tuple[tuple[float, ...], ...]
     day: str
     facts: tuple[tuple[str, str], ...]
 
     @property
     def grid(self) -> tuple[object, ...]:
         """Equal for files whose pixels lie on each other."""
-        return (self.height, self.width, tuple(np.round(self.transform, 9)), self.crs)
+        return (self.height, self.width, tuple(np.round(self.transform, 9)), self.crs, self.gcps)
+
+    @property
+    def working(self) -> np.dtype[Any]:
+        """The float type that holds the physical values of every band."""
+        stored = np.dtype(self.dtype)
+        return np.result_type(*(working_dtype(stored, s, o) for s, o in zip(self.scales, self.offsets, strict=True)))
 
 
 def read_file(path: Path) -> RasterFile:
@@ -66,8 +77,10 @@ def read_file(path: Path) -> RasterFile:
         BrokenFile: if GDAL cannot read the file.
     """
     with open_raster(path) as data:
-        bands = tuple(i for i, c in zip(data.indexes, data.colorinterp, strict=True) if c != ColorInterp.alpha)
-        bands = bands or tuple(data.indexes)
+        alpha = tuple(i for i, c in zip(data.indexes, data.colorinterp, strict=True) if c == ColorInterp.alpha)
+        bands = tuple(i for i in data.indexes if i not in alpha)
+        if not bands:
+            bands, alpha = tuple(data.indexes), ()
         own = BAND.search(path.name)
         names = [data.descriptions[i - 1] or data.colorinterp[i - 1].name for i in bands]
         if len(bands) == 1 and own and not data.descriptions[bands[0] - 1]:
@@ -78,6 +91,7 @@ def read_file(path: Path) -> RasterFile:
         if len(dtypes) > 1 or "complex" in next(iter(dtypes)):
             raise BrokenFile(f"bands of types {', '.join(sorted(dtypes))}", where=path, do="convert to one real type")
         mechanisms = {flag.name for i in bands for flag in data.mask_flag_enums[i - 1]} - {"all_valid"}
+        mechanisms |= {"alpha"} if alpha else set()
         facts = [
             ("crs", data.crs.to_string()[:60] if data.crs else "none: pixel space"),
             ("valid by", ", ".join(sorted(mechanisms)) or "every pixel"),
@@ -98,6 +112,10 @@ def read_file(path: Path) -> RasterFile:
             data.transform,
             data.crs.to_wkt() if data.crs else "",
             data.nodata,
+            alpha,
+            tuple(data.scales[i - 1] for i in bands),
+            tuple(data.offsets[i - 1] for i in bands),
+            tuple((g.row, g.col, g.x, g.y) for g in data.gcps[0]),
             _day(path, data.tags()),
             tuple(facts),
         )

@@ -24,7 +24,6 @@ from data_adapters.scene import (
     Scene,
     Template,
     Window,
-    working_dtype,
 )
 
 
@@ -37,20 +36,20 @@ class GeoTiffScene(Scene):
     def read(self, first: int, count: int, window: Window | None = None) -> Pixels:
         window = window or self.plane
         shape = (self.shape[0], count, window.height, window.width)
-        values = np.zeros(shape, dtype=working_dtype(np.dtype(self.dtype)))
+        working = np.result_type(*(file.working for product in self.acquisitions for file in product))
+        values = np.zeros(shape, dtype=working)
         valid = np.zeros(shape, dtype=bool)
         for index in range(count):
             channel = 0
             for file in self.acquisitions[first + index]:
                 span = slice(channel, channel + len(file.bands))
-                values[span, index], valid[span, index] = read_window(file, window, values.dtype)
+                values[span, index], valid[span, index] = read_window(file, window)
                 channel += len(file.bands)
         return Pixels(values, valid)
 
     def template(self) -> Template:
         file = self.acquisitions[0][0]
-        with open_raster(file.path) as data:
-            scale, offset = data.scales[file.bands[0] - 1], data.offsets[file.bands[0] - 1]
+        scale, offset = file.scales[0], file.offsets[0]
         dtype = np.dtype(self.dtype)
         limits = np.iinfo(dtype) if dtype.kind in "iu" else np.finfo(dtype)
         return Template(
@@ -91,7 +90,7 @@ class GeoTiffScene(Scene):
         return [path for target in targets.values() for path in target.written]
 
 
-def read_window(file: RasterFile, window: Window, dtype: Any) -> tuple[NDArray[Any], NDArray[np.bool_]]:
+def read_window(file: RasterFile, window: Window) -> tuple[NDArray[Any], NDArray[np.bool_]]:
     """Physical values and validity of one file's bands in a window, both (bands, h, w).
 
     An integer nodata value marks a pixel only where every band holds it, since zero in one band alone is
@@ -103,21 +102,22 @@ def read_window(file: RasterFile, window: Window, dtype: Any) -> tuple[NDArray[A
             bands = list(file.bands)
             raw = data.read(bands, window=area)
             seen = data.read_masks(bands, window=area) > 0
-            scales = np.array([data.scales[i - 1] for i in bands])[:, None, None]
-            offsets = np.array([data.offsets[i - 1] for i in bands])[:, None, None]
+            # GDAL itself heeds alpha only in files of two or four bands, of 8 or 16 bits.
+            opaque = data.read(list(file.alpha), window=area).all(axis=0) if file.alpha else True
     except BrokenFile:
         raise
     except Exception as error:
         raise BrokenFile(f"pixels cannot be read ({error})", where=file.path, do="restore it") from error
     if raw.dtype.kind in "iu":
         seen = np.broadcast_to(seen.any(axis=0), seen.shape)
-        values = raw.astype(dtype)
+        values = raw.astype(file.working)
     else:
         seen = seen & np.isfinite(raw)
-        values = np.nan_to_num(raw.astype(dtype))
+        values = np.nan_to_num(raw.astype(file.working))
+    scales, offsets = (np.array(v)[:, None, None] for v in (file.scales, file.offsets))
     if (scales != 1).any() or (offsets != 0).any():
-        values = (values * scales + offsets).astype(dtype)
-    return values, seen
+        values = (values * scales + offsets).astype(file.working)
+    return values, seen & opaque
 
 
 def scene(row: Sequence[Product]) -> GeoTiffScene:

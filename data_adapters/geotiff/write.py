@@ -13,7 +13,7 @@ import numpy as np
 import rasterio.shutil
 from numpy.typing import NDArray
 from rasterio.crs import CRS
-from rasterio.enums import ColorInterp, MaskFlags, Resampling
+from rasterio.enums import MaskFlags, Resampling
 from rasterio.transform import from_origin
 from rasterio.windows import Window as RasterWindow
 
@@ -24,7 +24,11 @@ from data_adapters.scene import Provenance, Template, Window, to_stored
 LOSSY = {"JPEG", "WEBP", "LERC", "LERC_DEFLATE", "LERC_ZSTD", "JXL"}
 """Compressions whose blocks cannot be rewritten without changing observed pixels."""
 
-NAMESPACE = "AUGMENTOR"
+PROVENANCE = "AUGMENTOR_PROVENANCE"
+"""The tag that says who made the pixels; of the default domain, the one that every copy by GDAL keeps."""
+
+OWN_DOMAINS = ("IMAGE_STRUCTURE", "DERIVED_SUBDATASETS", "RPC", "GEOLOCATION", "COLOR_PROFILE")
+"""Tag domains that GDAL copies or derives itself; it forgets others unless told."""
 
 
 class FilledFile:
@@ -32,6 +36,7 @@ class FilledFile:
 
     The copy is made byte by byte, so that tags, domains, masks, GCPs, RPCs, offsets and colour maps stay
     as they were; only blocks with holes are rewritten. A file in which nothing is made stays a byte copy.
+    Files that GDAL reads with it (external masks and overviews, world files) are copied with it.
     """
 
     def __init__(self, source: Path, destination: Path, provenance: Provenance) -> None:
@@ -42,12 +47,22 @@ class FilledFile:
         self._stack = ExitStack()
         self._data: Any = None
         self._mask: Any = None
-        self._cog = False
+        self._levels: list[int] = []
+        self._cog: dict[str, Any] | None = None
 
     def __enter__(self) -> FilledFile:
         self._copy = self._stack.enter_context(replacing(self.destination))
-        self.written.append(self.destination)
         shutil.copyfile(self.source, self._copy)
+        self.written.append(self.destination)
+        with open_raster(self.source) as data:
+            companions = [Path(name) for name in data.files if Path(name).name.startswith(self.source.stem)]
+        for companion in companions:
+            if companion.name == self.source.name:
+                continue
+            beside = self.destination.with_name(self.destination.stem + companion.name[len(self.source.stem) :])
+            # Its temporary name goes with that of the copy, so that GDAL finds the one beside the other.
+            shutil.copyfile(companion, self._stack.enter_context(replacing(beside)))
+            self.written.append(beside)
         return self
 
     def lay_in(self, file: RasterFile, window: Window, values: NDArray[Any], made: NDArray[np.bool_]) -> None:
@@ -62,11 +77,11 @@ class FilledFile:
             if not made[index].any():
                 continue
             raw = self._data.read(band, window=area)
-            scale, offset = self._data.scales[band - 1], self._data.offsets[band - 1]
-            fresh = _avoid_nodata(to_stored(values[index], dtype, scale, offset), file.nodata)
+            fresh = to_stored(values[index], dtype, file.scales[index], file.offsets[index])
+            fresh = _avoid_nodata(fresh, file.nodata)
             self._data.write(np.where(made[index], fresh, raw), band, window=area)
         touched = np.asarray(made.any(axis=0))
-        self._mark_valid(area, touched)
+        self._mark_valid(file, area, touched)
         old = self._mask.read(1, window=area)
         self._mask.write(old | touched.astype(np.uint8), 1, window=area)
 
@@ -76,25 +91,38 @@ class FilledFile:
             profile = {**source.profile, "count": 1, "dtype": "uint8", "nodata": None, "compress": "deflate"}
             profile.pop("photometric", None)
             profile.pop("predictor", None)
-        self._cog = structure.get("LAYOUT") == "COG"
-        if structure.get("COMPRESSION", "").split()[0:1] and structure["COMPRESSION"].split()[0].upper() in LOSSY:
+            self._levels = source.overviews(1)
+            domains = {ns: source.tags(ns=ns) for ns in source.tag_namespaces() if ns not in OWN_DOMAINS}
+            block = source.block_shapes[0][0]
+        compression = structure.get("COMPRESSION", "NONE").split()[-1].upper()
+        lossy = compression in LOSSY
+        if structure.get("LAYOUT") == "COG":
+            self._cog = {
+                "compress": "deflate" if lossy else compression,
+                "blocksize": block,
+                "overviews": "AUTO" if self._levels else "NONE",
+                # Of GDAL 3.10, YES copies custom domains at the price of the bands' own tags.
+                "COPY_SRC_MDD": "YES" if domains else "AUTO",
+            }
+        if lossy:
             rasterio.shutil.copy(self.source, self._copy, driver="GTiff", compress="deflate", BIGTIFF="IF_SAFER")
         self._data = self._stack.enter_context(open_raster(self._copy, "r+", IGNORE_COG_LAYOUT_BREAK="YES"))
+        if lossy:
+            for domain, tags in domains.items():
+                self._data.update_tags(ns=domain, **tags)
         mask_path = self.destination.with_name(f"{self.destination.stem}_made.tif")
         temporary = self._stack.enter_context(replacing(mask_path))
         self._mask = self._stack.enter_context(open_raster(temporary, "w+", **profile))
         self.written.append(mask_path)
 
-    def _mark_valid(self, area: RasterWindow, touched: NDArray[np.bool_]) -> None:
+    def _mark_valid(self, file: RasterFile, area: RasterWindow, touched: NDArray[np.bool_]) -> None:
         """A made pixel is valid by the mechanism that the file itself uses."""
         data = self._data
-        flags = data.mask_flag_enums[0]
-        alphas = [i for i, c in zip(data.indexes, data.colorinterp, strict=True) if c == ColorInterp.alpha]
-        for band in alphas:
+        for band in file.alpha:
             alpha = data.read(band, window=area)
             opaque = np.iinfo(alpha.dtype).max if alpha.dtype.kind in "iu" else 1
             data.write(np.where(touched, opaque, alpha), band, window=area)
-        if MaskFlags.per_dataset in flags and not alphas:
+        if MaskFlags.per_dataset in data.mask_flag_enums[0] and not file.alpha:
             mask = data.read_masks(1, window=area)
             data.write_mask(np.where(touched, 255, mask).astype(np.uint8), window=area)
 
@@ -102,33 +130,33 @@ class FilledFile:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         if kind is None and self._data is not None:
-            self._data.update_tags(ns=NAMESPACE, PROVENANCE=json.dumps(self.provenance.as_dict()))
-            if levels := self._data.overviews(1):
-                self._data.build_overviews(levels, Resampling.average)
-        if kind is None and self._cog:
-            self._finish_cog()
+            self._data.update_tags(**{PROVENANCE: json.dumps(self.provenance.as_dict(), default=str)})
+            if self._levels:
+                self._data.build_overviews(self._levels, Resampling.average)
+            if self._cog:
+                self._finish_cog(self._cog)
         self._stack.__exit__(kind, error, trace)
 
-    def _finish_cog(self) -> None:
-        """Editing broke the layout of a cloud-optimised file: lay it out anew."""
+    def _finish_cog(self, layout: dict[str, Any]) -> None:
+        """Editing broke the layout of a cloud-optimised file: lay it out anew, as it was."""
         self._data.close()
-        again = self._copy.with_name(f"{self._copy.name}.cog")
-        rasterio.shutil.copy(self._copy, again, driver="COG", compress="deflate", BIGTIFF="IF_SAFER")
-        again.replace(self._copy)
+        with replacing(self._copy) as again:
+            rasterio.shutil.copy(self._copy, again, driver="COG", BIGTIFF="IF_SAFER", **layout)
 
 
 def _avoid_nodata(stored: NDArray[Any], nodata: float | None) -> NDArray[Any]:
-    """A made pixel never equals nodata: such values move by one count, away from the edge of the type."""
+    """A made pixel never equals nodata: such values move by one count, or a little, and stay in the type.
+
+    GDAL takes floats within some last digits of nodata for nodata, hence more than the next float.
+    """
     if nodata is None or np.isnan(nodata):
         return stored
-    hit = stored == nodata
-    if not hit.any():
-        return stored
-    if stored.dtype.kind == "f":
-        step = np.nextafter(stored.dtype.type(nodata), stored.dtype.type(np.inf))
-    else:
-        step = stored.dtype.type(nodata + 1 if nodata < np.iinfo(stored.dtype).max else nodata - 1)
-    return np.where(hit, step, stored)
+    if stored.dtype.kind != "f":
+        step = nodata + 1 if nodata < np.iinfo(stored.dtype).max else nodata - 1
+        return np.where(stored == nodata, step, stored).astype(stored.dtype)
+    near = np.abs(stored.astype(np.float64) - nodata) <= 1e-6 * abs(nodata)
+    step = nodata * (1 - 2e-6) if nodata else float(np.finfo(stored.dtype).tiny)
+    return np.where(near, step, stored).astype(stored.dtype)
 
 
 def write_synthetic(stem: Path, values: NDArray[Any], template: Template, provenance: Provenance) -> list[Path]:
@@ -152,6 +180,5 @@ def write_synthetic(stem: Path, values: NDArray[Any], template: Template, proven
         data.descriptions = [channel.name for channel in template.channels]
         if template.slope != 1 or template.intercept != 0:
             data.scales, data.offsets = [template.slope] * bands, [template.intercept] * bands
-        data.update_tags(SYNTHETIC="YES")
-        data.update_tags(ns=NAMESPACE, PROVENANCE=json.dumps(provenance.as_dict()))
+        data.update_tags(SYNTHETIC="YES", **{PROVENANCE: json.dumps(provenance.as_dict(), default=str)})
     return [destination]

@@ -354,6 +354,26 @@ def test_a_filled_series_keeps_study_and_frame_and_says_what_was_made(tmp_path, 
     assert again.missing() == () and (again.read(2, 1).values == 40).all()
 
 
+def test_a_gap_that_nothing_was_made_for_stays_a_gap(tmp_path):
+    places = [(0, 0, z) for z in (0, 1, 2, 4, 5, 7)]
+    scene = only(dicom_series(tmp_path / "in", ct(), positions=places))
+    files = scene.write_filled(tmp_path / "out", [patch(scene, 3, scene.plane, 40)], provenance())
+    assert len(files) == 7 and only(tmp_path / "out").missing() == (6,)
+
+
+@pytest.mark.parametrize("padding", [None, 5])
+def test_what_a_patch_leaves_open_in_a_new_slice_is_padding(tmp_path, padding):
+    volume = ct()
+    elements = {} if padding is None else {"PixelPaddingValue": padding}
+    places = [(0, 0, z) for z in (0, 1, 2, 4, 5, 6)]
+    scene = only(dicom_series(tmp_path / "in", volume, positions=places, **elements))
+    window = Window(1, 1, 3, 3)
+    files = scene.write_filled(tmp_path / "out", [patch(scene, 3, window, 40)], provenance())
+    pixels = only(tmp_path / "out").read(3, 1)
+    assert len(files) == 7 and (pixels.values[:, :, *window.slices] == 40).all()
+    assert pixels.valid[0, 0].sum() == (9 if padding is not None else 80)
+
+
 def test_what_described_the_old_pixels_goes_only_from_made_slices(tmp_path):
     icon = Dataset()
     icon.Rows = icon.Columns = 1
