@@ -241,7 +241,8 @@ def _load(
     """Scaled values (C, S, h, w), and (S, h, w) where every channel of a pixel is known."""
     pixels = scene.read(0, scene.shape[1], window)
     values = np.moveaxis(scaling.to_unit(np.moveaxis(pixels.values, 1, 0)), 0, 1)
-    return values, np.asarray((pixels.valid & ~holes(window)).all(axis=0))
+    known = np.asarray((pixels.valid & ~holes(window)).all(axis=0))
+    return np.where(known, values, np.float32(0)), known
 
 
 def _widen(block: Window, scene: Scene) -> tuple[Window, tuple[slice, slice]]:

@@ -139,7 +139,7 @@ def _tiles(recipe: Recipe, scene: Scene) -> Iterator[tuple[Tile, float]]:
             valid = np.zeros_like(valid)
         if covered is not None:
             clouds = np.asarray(covered(window)[:, index].any(axis=0))
-            valid = valid & ~fit_mask(clouds, size)
+            valid = valid & ~fit_mask(clouds, size, whole=recipe.tiles.cut == "whole")
         # Filling learns from columns of slices, so that none may be dropped from the middle of one.
         if recipe.task == "fill" or valid.mean() >= recipe.tiles.valid_at_least:
             position = scene.grid.positions[index]

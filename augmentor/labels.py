@@ -30,14 +30,21 @@ def read(path: Path, columns: Iterable[str]) -> dict[str, Row]:
     """
     if not path.is_file():
         raise LabelError("no such label file", where=path, do="set data.labels to a CSV with a column `file`")
-    with path.open(newline="", encoding="utf-8-sig") as stream:
-        reader = csv.DictReader(stream)
-        for column in ("file", *columns):
-            if column not in (reader.fieldnames or []):
-                raise LabelError(
-                    f"has no column {column!r}", where=path, do=f"it has: {', '.join(reader.fieldnames or [])}"
-                )
-        return {row["file"]: row for row in reader}
+    try:
+        lines = path.read_text(encoding="utf-8-sig").splitlines()
+    except UnicodeDecodeError as error:
+        raise LabelError(f"is not UTF-8 text ({error.reason})", where=path, do="save it as a UTF-8 CSV") from error
+    reader = csv.DictReader(lines)
+    for column in ("file", *columns):
+        if column not in (reader.fieldnames or []):
+            raise LabelError(
+                f"has no column {column!r}", where=path, do=f"it has: {', '.join(reader.fieldnames or [])}"
+            )
+    rows = list(reader)
+    for number, row in enumerate(rows, start=2):
+        if None in row.values():
+            raise LabelError("a row is shorter than the head", where=f"{path}:{number}", do="mend the row")
+    return {row["file"]: row for row in rows}
 
 
 def match(rows: dict[str, Row], labels: Path, images: list[Path]) -> dict[Path, Row]:

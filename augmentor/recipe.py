@@ -5,13 +5,14 @@ from __future__ import annotations
 import difflib
 import hashlib
 import json
+import math
 from collections.abc import Mapping, Sequence
 from importlib.resources import files
 from pathlib import Path
 from typing import Any, Literal
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, PositiveInt, ValidationError, model_validator
 
 from augmentor.errors import RecipeError
 
@@ -42,13 +43,19 @@ class Condition(Section):
 class Tiles(Section):
     """How scenes are cut."""
 
-    size: tuple[int, int] = Field((64, 64), description="rows and columns")
+    size: tuple[PositiveInt, PositiveInt] = Field((64, 64), description="rows and columns")
     cut: Literal["whole", "grid"] = Field("whole", description="one resized tile an image, or windows at full detail")
     overlap: float = Field(0.0, ge=0, lt=1, description="of neighbouring windows")
     valid_at_least: float = Field(0.5, ge=0, le=1, description="part of a tile that must be observed")
     limits: tuple[float, float] | None = Field(None, description="physical values of -1 and 1; fitted when absent")
     flips: bool = Field(False, description="mirror and quarter-turn tiles in training: never for chests")
     held_out: float = Field(0.15, gt=0, lt=1, description="part of the groups never trained on")
+
+    @model_validator(mode="after")
+    def _sound(self) -> Tiles:
+        if self.limits is not None and not -math.inf < self.limits[0] < self.limits[1] < math.inf:
+            raise ValueError("limits are two finite numbers, the lower one first")
+        return self
 
 
 class Model(Section):
@@ -62,8 +69,8 @@ class Game(Section):
 
     images: int = Field(60_000, gt=0, description="tiles shown in all")
     batch: int = Field(16, ge=4, multiple_of=4)
-    warm_start: float = Field(0.5, ge=0, le=1, description="part of the run that trains the autoencoder alone")
-    judge_alone: float = Field(0.08, ge=0, le=1, description="part of the run that trains the discriminator alone")
+    warm_start: float = Field(0.7, ge=0, le=1, description="part of the run that trains the autoencoder alone")
+    judge_alone: float = Field(0.06, ge=0, le=1, description="part of the run that trains the discriminator alone")
     loss: Literal["relativistic", "non_saturating"] = "relativistic"
     penalty: Literal["approximate", "exact"] = "approximate"
     adversarial_weight: float = Field(0.5, ge=0)
@@ -143,7 +150,8 @@ def load(source: str | Path, changes: Sequence[str] = (), **data: Path | None) -
         _apply(record, change)
     for key, value in data.items():
         if value is not None:
-            record.setdefault("data", {})[key] = str(value)
+            section = record.get("data") or {}
+            record["data"] = {**section, key: str(value)} if isinstance(section, dict) else section
     try:
         return Recipe.model_validate(record)
     except ValidationError as error:
@@ -167,7 +175,8 @@ def _apply(record: dict[str, Any], change: str) -> None:
 
 def _explain(error: ValidationError, path: Path, tree: yaml.Node | None) -> RecipeError:
     """The first complaint as file:line, with the nearest known key for an unknown one."""
-    first = error.errors()[0]
+    # A misspelt required key is both missing and unknown; the unknown one says more.
+    first = min(error.errors(), key=lambda found: found["type"] != "extra_forbidden")
     location = [str(part) for part in first["loc"]]
     line = _line(tree, location)
     where = f"{path}:{line}" if line else str(path)

@@ -63,7 +63,7 @@ def whole_tile(pixels: Pixels, size: tuple[int, int]) -> tuple[NDArray[np.float3
 
     height, width = pixels.valid.shape[2:]
     span = max(height / size[0], width / size[1])
-    shape = (min(size[0], round(height / span)), min(size[1], round(width / span)))
+    shape = _fitted(height, width, span)
     values = pixels.values[:, 0].astype(np.float32)
     seen = np.asarray(pixels.valid[:, 0].all(axis=0))
     # Not observed is not zero: it takes the mean of what was, so that shrinking does not bleed it in.
@@ -72,6 +72,10 @@ def whole_tile(pixels: Pixels, size: tuple[int, int]) -> tuple[NDArray[np.float3
     small = resize(values, (len(values), *shape), order=1, anti_aliasing=span > 1, preserve_range=True)
     observed = resize(seen.astype(np.float32), shape, order=1, anti_aliasing=span > 1) > 0.5
     return (*_pad(small.astype(np.float32), observed, size), span)
+
+
+def _fitted(height: int, width: int, span: float) -> tuple[int, int]:
+    return max(1, round(height / span)), max(1, round(width / span))
 
 
 def _pad(
@@ -100,12 +104,12 @@ def windows_of(scene: Scene, size: tuple[int, int], overlap: float) -> Iterator[
             yield window, Pixels(whole.values[region], whole.valid[region])
 
 
-def fit_mask(mask: NDArray[np.bool_], size: tuple[int, int]) -> NDArray[np.bool_]:
-    """A mask of a plane or window as the tile cut from it sees it: shrunk or padded to ``size``."""
+def fit_mask(mask: NDArray[np.bool_], size: tuple[int, int], *, whole: bool) -> NDArray[np.bool_]:
+    """A mask of a plane or window as the tile cut from it sees it: padded, and resized first for a ``whole`` one."""
     from skimage.transform import resize
 
-    span = max(1.0, mask.shape[0] / size[0], mask.shape[1] / size[1])
-    shape = (round(mask.shape[0] / span), round(mask.shape[1] / span))
+    span = max(mask.shape[0] / size[0], mask.shape[1] / size[1])
+    shape = _fitted(mask.shape[0], mask.shape[1], span) if whole else mask.shape
     small = mask if shape == mask.shape else np.asarray(resize(mask.astype(np.float32), shape, order=1) > 0)
     return _pad(np.zeros((1, *shape), np.float32), small, size)[1]
 

@@ -115,7 +115,8 @@ def load_tiles(store: TileStore, rows: list[int], facts: Facts) -> Batch:
     pixels, valid = store.load(rows)
     known = conditions(facts)
     indices = torch.stack([encode(known, store.index[row].conditions) for row in rows])
-    return Batch(torch.from_numpy(facts.scaling.to_unit(pixels)), torch.from_numpy(valid)[:, None].float(), indices)
+    unit = np.where(valid[:, None], facts.scaling.to_unit(pixels), np.float32(0))
+    return Batch(torch.from_numpy(unit), torch.from_numpy(valid)[:, None].float(), indices)
 
 
 class Tiles:

@@ -97,8 +97,8 @@ def columns(store: TileStore, facts: Facts, *, held_out: bool) -> list[Column]:
         pixels, valid = store.load(rows)
         deep_enough = facts.template.kind != "volume" or len(rows) >= 3
         if deep_enough and valid.mean(axis=(1, 2)).max() >= 0.5:
-            unit = np.moveaxis(facts.scaling.to_unit(pixels), 0, 1)
-            found.append(Column(unit, valid, [store.index[row].position for row in rows]))
+            unit = np.where(valid[:, None], facts.scaling.to_unit(pixels), np.float32(0))
+            found.append(Column(np.moveaxis(unit, 0, 1), valid, [store.index[row].position for row in rows]))
     if not found:
         raise TooLittleData(
             "no window is observed well enough to hide parts of it",

@@ -8,6 +8,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -45,6 +46,11 @@ class Batch:
     valid: Tensor
     conditions: Tensor
 
+    @property
+    def shown(self) -> Tensor:
+        """The pixels with zero wherever they are not valid, whatever lies there."""
+        return torch.where(self.valid > 0, self.pixels, 0.0)
+
 
 @dataclass(frozen=True)
 class Rules:
@@ -76,9 +82,11 @@ class Game(nn.Module):
     ) -> None:
         super().__init__()
         self.rules = rules
-        self.generator = Generator(channels, tile, preset, conditions)
-        self.inference = Inference(channels, tile, preset)
-        self.discriminator = Discriminator(channels, tile, preset, conditions)
+        with torch.random.fork_rng():
+            torch.manual_seed(seed)
+            self.generator = Generator(channels, tile, preset, conditions)
+            self.inference = Inference(channels, tile, preset)
+            self.discriminator = Discriminator(channels, tile, preset, conditions)
         self.average = averaged_copy(self.generator)
         makers = [*self.generator.parameters(), *self.inference.parameters()]
         self.make = torch.optim.Adam(makers, lr=rules.warm_rate, betas=(0.5, 0.99))
@@ -99,11 +107,17 @@ class Game(nn.Module):
         return {"reconstruction": reconstruction.item(), "kl": divergence.item()}
 
     def judge(self, batch: Batch) -> dict[str, float]:
-        """Act two: one step of the discriminator on fresh fakes."""
+        """Act two: one step of the discriminator on fresh fakes.
+
+        Raises:
+            ValueError: if the batch is not a whole number of groups, which would mix real and fake.
+        """
+        if len(batch.pixels) % GROUP:
+            raise ValueError(f"a batch of {len(batch.pixels)} is not a whole number of groups of {GROUP}")
         conditions = self._drop(batch.conditions)
         with torch.no_grad():
             fake = self.generator(self._latents(conditions), conditions)
-        real, fake = batch.pixels * batch.valid, fake * batch.valid
+        real, fake = batch.shown, fake * batch.valid
         with parametrize.cached():
             loss, real_logits, fake_logits = self._discriminator_loss(real, fake, conditions)
             self._descend(self.tell, loss)
@@ -131,8 +145,8 @@ class Game(nn.Module):
         }
 
     def snapshot(self) -> dict[str, Any]:
-        """Everything that a resumed game must find again."""
-        return {
+        """Everything that a resumed game must find again, as it is now."""
+        state = {
             "networks": self.state_dict(),
             "make": self.make.state_dict(),
             "judge": self.tell.state_dict(),
@@ -141,9 +155,11 @@ class Game(nn.Module):
             "steps": self.steps,
             "warmed": self.warmed,
         }
+        return copy.deepcopy(state)
 
     def restore(self, state: dict[str, Any]) -> None:
-        """Take up a ``snapshot``."""
+        """Take up a ``snapshot``, which stays as it is."""
+        state = copy.deepcopy(dict(state))
         self.load_state_dict(state["networks"])
         self.make.load_state_dict(state["make"])
         self.tell.load_state_dict(state["judge"])
@@ -155,12 +171,12 @@ class Game(nn.Module):
     @torch.no_grad()
     def fit_latents(self, tiles: Batch) -> None:
         """Fit the generator's latent prior to what the inference network finds in ``tiles``."""
-        posterior = self.inference(tiles.pixels * tiles.valid)
+        posterior = self.inference(tiles.shown)
         for network in (self.generator, self.average):
             network.prior.fit(posterior.mean, posterior.log_variance.exp(), tiles.conditions)
 
     def _reconstruct(self, batch: Batch) -> tuple[Tensor, Tensor]:
-        posterior = self.inference(batch.pixels * batch.valid)
+        posterior = self.inference(batch.shown)
         noise = torch.randn(posterior.mean.shape, generator=self.random).to(batch.pixels)
         remade = self.generator(posterior.draw(noise), self._drop(batch.conditions))
         return masked_l1(remade, batch.pixels, batch.valid), posterior.divergence().mean()
@@ -187,7 +203,7 @@ class Game(nn.Module):
         return loss, real_logits, fake_logits
 
     def _generator_loss(self, batch: Batch, fake: Tensor, conditions: Tensor) -> Tensor:
-        shown = augment(torch.cat([batch.pixels * batch.valid, fake]), self.strength.probability, self.random)
+        shown = augment(torch.cat([batch.shown, fake]), self.strength.probability, self.random)
         self.discriminator.requires_grad_(False)
         with parametrize.cached():
             real_logits, fake_logits = _halves(self.discriminator(shown, torch.cat([conditions, conditions]), GROUP))

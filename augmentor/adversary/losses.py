@@ -53,4 +53,6 @@ LOSSES: dict[str, GanLoss] = {
 
 def masked_l1(made: Tensor, wanted: Tensor, valid: Tensor) -> Tensor:
     """Mean absolute error over valid pixels: (B, C, H, W) twice and (B, 1, H, W) -> scalar."""
-    return ((made - wanted).abs() * valid).sum() / (valid.sum() * made.shape[1]).clamp(min=1)
+    # What is not valid may be anything, infinite even, and must not reach the sum by way of 0 · inf.
+    wanted = torch.where(valid > 0, wanted, made.detach())
+    return (made - wanted).abs().sum() / (valid.sum() * made.shape[1]).clamp(min=1)

@@ -44,7 +44,7 @@ def look(values: Values, known: Mask, positions: Sequence[float], index: int, ho
     if not said.all():
         # Where no other slice knows anything, the slice's own surroundings answer.
         own = np.where(clear, target, prior)
-        prior = np.where(said, prior, harmonic(own, hole & ~said))
+        prior = np.where(said, prior, harmonic(own, ~clear & ~said))
     prior = np.where(clear, target, prior).astype(np.float32)
     distances = [_distance(d, positions) for d in (near.to_before, near.to_after)]
     before = np.where(np.isfinite(near.to_before), near.before, prior)

@@ -105,11 +105,11 @@ def mean(values: Values, known: Mask, positions: Sequence[float], index: int) ->
     others = known.copy()
     others[index] = False
     count = others.sum(axis=0)
-    return (values * others).sum(axis=1) / np.maximum(count, 1), count > 0
+    return np.where(others, values, 0).sum(axis=1) / np.maximum(count, 1), count > 0
 
 
 def cubic(values: Values, known: Mask, positions: Sequence[float], index: int) -> tuple[Values, Mask]:
-    """Not-a-knot cubic spline through whole known slices, four on a side at most; linear with fewer than four."""
+    """Not-a-knot cubic spline through the eight nearest whole known slices; linear with fewer than four."""
     whole = [s for s in range(known.shape[0]) if s != index and known[s].all()]
     at = np.array([positions[s] for s in whole])
     order = np.argsort(np.abs(at - positions[index]))[:8]

@@ -43,12 +43,14 @@ class LatentPrior(nn.Module):
         """Fit to posteriors (N, latent) of N tiles: least squares on the conditions, then the covariance."""
         centre = means.mean(dim=0)
         design = self._design(conditions).double()
-        ridge = design.T @ design + 1e-3 * torch.eye(design.shape[1], dtype=torch.float64)
+        ridge = design.T @ design + 1e-3 * torch.eye(design.shape[1]).to(design)
         shifts = torch.linalg.solve(ridge, design.T @ (means - centre).double())
         residual = (means - centre).double() - design @ shifts
         covariance = residual.T @ residual / max(1, len(residual) - 1)
         covariance = (1 - SHRINKAGE) * covariance + SHRINKAGE * torch.diag(covariance.diagonal())
-        covariance = covariance + torch.diag(variances.mean(dim=0).double()) + 1e-6 * torch.eye(len(covariance))
+        covariance = (
+            covariance + torch.diag(variances.mean(dim=0).double()) + 1e-6 * torch.eye(len(covariance)).to(covariance)
+        )
         self.centre.copy_(centre)
         self.shifts.copy_(shifts)
         self.factor.copy_(torch.linalg.cholesky(covariance))

@@ -68,7 +68,6 @@ def test_the_fit_travels_with_the_state() -> None:
     assert not torch.allclose(prior(noise, which), noise)
 
 
-@pytest.mark.xfail(strict=True, raises=RuntimeError, reason="fit() adds identities that lie on the CPU")
 def test_fitting_stays_on_the_device_of_the_tiles() -> None:
     """The meta device refuses to be mixed with another, as a GPU does."""
     prior = LatentPrior(4, [FINDING]).to("meta")
