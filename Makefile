@@ -27,8 +27,8 @@ lint: env
 	$(BIN)/mypy
 
 bench: env
-	$(BIN)/python benchmarks/chest_xray.py
-	$(BIN)/python benchmarks/fill.py
+	$(BIN)/python -m benchmarks.chest_xray
+	$(BIN)/python -m benchmarks.fill
 
 clean:
 	rm -rf .venv demo

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import time
 from collections import Counter
 from pathlib import Path
 from typing import Any
@@ -17,23 +16,19 @@ from augmentor.adversary.game import Batch, Game, Rules
 from augmentor.errors import RunError
 from augmentor.ingest import ingest, template_of
 from augmentor.networks import conditions, device, save_generator
-from augmentor.progress import progress
 from augmentor.recipe import Recipe
 from augmentor.run import Facts, Run
 from augmentor.scaling import Scaling
 from augmentor.t2t.conditioning import encode
 from augmentor.t2t.presets import PRESETS, steps
 from augmentor.tiles import TileStore
-from data_adapters.atomic import replacing
+from augmentor.training import learn
 
 FIT_EVERY = 2_000
 """Tiles between fits of the latent prior."""
 
 FIT_ON = 2_048
 """Tiles that the latent prior is fitted to, at most."""
-
-LOG_EVERY = 500
-"""Tiles between lines of the log."""
 
 
 def train(
@@ -66,12 +61,10 @@ def train(
     check_tile(recipe)
     store = ingest(recipe, runs / "tiles")
     facts = describe(recipe, store)
+    learner = Painter(recipe, facts, load_tiles(store, store.rows(held_out=False), facts), place)
     if not resume:
         run = Run.create(recipe, runs, source=str(recipe.data.path), tiles=store.folder)
-    tiles = load_tiles(store, store.rows(held_out=False), facts)
-    game = Game(facts.channels, facts.tile, PRESETS[facts.preset], conditions(facts), rules(recipe), recipe.seed)
-    game.to(place)
-    _play(run, recipe, facts, game, Tiles(tiles, recipe, place))
+    learn(run, recipe.game, learner)
     return run
 
 
@@ -171,51 +164,35 @@ class Tiles:
         self.order = state["order"]
 
 
-def _play(run: Run, recipe: Recipe, facts: Facts, game: Game, tiles: Tiles) -> None:
-    seen = load_state(run, game, tiles)
-    size, total = recipe.game.batch, recipe.game.images
-    warm = recipe.game.warm_start * total
-    alone = warm + recipe.game.judge_alone * total
-    began, busy = time.monotonic(), time.process_time()
-    with progress(f"train {run.name}", total, seen) as advance:
-        while seen < total:
-            step = game.autoencode if seen < warm else game.judge if seen < alone else game.play
-            figures = step(tiles.draw(size))
-            before, seen = seen, min(total, seen + size)
+class Painter:
+    """Learns to make tiles: plays the game's three acts over the recipe's schedule."""
 
-            def passed(every: float, before: int = before, seen: int = seen) -> bool:
-                return before // every != seen // every
+    def __init__(self, recipe: Recipe, facts: Facts, tiles: Batch, place: torch.device) -> None:
+        self.schedule = recipe.game
+        self.facts = facts
+        self.tiles = Tiles(tiles, recipe, place)
+        preset = PRESETS[facts.preset]
+        self.game = Game(facts.channels, facts.tile, preset, conditions(facts), rules(recipe), recipe.seed)
+        self.game.to(place)
 
-            if passed(FIT_EVERY) or passed(warm or total) or seen == total:
-                game.fit_latents(tiles.some(FIT_ON))
-            if passed(LOG_EVERY) or seen == total:
-                clocks = {"seconds": time.monotonic() - began, "cpu_seconds": time.process_time() - busy}
-                run.log({"images": seen, "act": step.__name__, **figures, **clocks})
-            if passed(recipe.game.checkpoint_every) or seen == total:
-                save_generator(run, game.average, facts)
-                save_state(run, game, tiles, seen)
-            advance(seen, step.__name__)
+    def step(self, seen: int) -> tuple[str, dict[str, float]]:
+        """One batch of the act that is on; the latent prior is fitted on the way and at the end of an act."""
+        warm = self.schedule.warm_start * self.schedule.images
+        alone = warm + self.schedule.judge_alone * self.schedule.images
+        act = self.game.autoencode if seen < warm else self.game.judge if seen < alone else self.game.play
+        figures = act(self.tiles.draw(self.schedule.batch))
+        after = seen + self.schedule.batch
+        if seen // FIT_EVERY != after // FIT_EVERY or seen < warm <= after or after >= self.schedule.images:
+            self.game.fit_latents(self.tiles.some(FIT_ON))
+        return act.__name__, figures
 
+    def publish(self, run: Run) -> None:
+        """Write the averaged generator."""
+        save_generator(run, self.game.average, self.facts)
 
-def save_state(run: Run, game: Game, tiles: Tiles, seen: int) -> None:
-    """All that a resumed run must find again, beside the generator's own weights."""
-    with replacing(run.folder / "resume.pt") as temporary:
-        torch.save({"images": seen, "game": game.snapshot(), "tiles": tiles.state()}, temporary)
+    def snapshot(self) -> dict[str, Any]:
+        return {"game": self.game.snapshot(), "tiles": self.tiles.state()}
 
-
-def load_state(run: Run, game: Game, tiles: Tiles) -> int:
-    """Take up where the last checkpoint stopped; returns the tiles shown so far, 0 for a fresh run.
-
-    Raises:
-        RunError: if the checkpoint does not load.
-    """
-    path = run.folder / "resume.pt"
-    if not path.is_file():
-        return 0
-    try:
-        state = torch.load(path, weights_only=True, map_location="cpu")
-        game.restore(state["game"])
-        tiles.restore(state["tiles"])
-        return int(state["images"])
-    except Exception as error:
-        raise RunError(f"checkpoint does not load ({error})", where=path, do="train anew") from error
+    def restore(self, state: dict[str, Any]) -> None:
+        self.game.restore(state["game"])
+        self.tiles.restore(state["tiles"])

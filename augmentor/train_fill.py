@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import time
 from collections import defaultdict
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -17,11 +17,11 @@ from augmentor.holes.context import channels
 from augmentor.holes.hide import Column, Hider, judge
 from augmentor.ingest import ingest
 from augmentor.networks import build_generator, device, save_generator
-from augmentor.progress import progress
 from augmentor.recipe import Recipe
 from augmentor.run import Facts, Run
 from augmentor.t2t.generator import Generator
 from augmentor.tiles import TileStore
+from augmentor.training import learn
 
 RATE = 2e-3
 
@@ -30,11 +30,7 @@ JUDGED_ON = 256
 
 
 def train_fill(recipe: Recipe, runs: Path, run: Run | None) -> Run:
-    """Train the generator to add to the prior what the prior lacks, by L1 inside simulated holes.
-
-    The correction starts at zero, so an untrained network gives the prior. In the end the gain is fitted on
-    held-out columns; 0 means that the prior was not beaten, and is what fill gives.
-    """
+    """Train a run that corrects the prior in holes; ``run`` is the one to go on with, if any."""
     from augmentor.train import check_tile, describe
 
     place = device(recipe.game.device)
@@ -42,38 +38,70 @@ def train_fill(recipe: Recipe, runs: Path, run: Run | None) -> Run:
     store = ingest(recipe, runs / "tiles")
     facts = describe(recipe, store)
     facts = replace(facts, context=channels(facts.channels), gain=(1.0,) * facts.channels)
-    volume = facts.template.kind == "volume"
-    seen_columns = Hider(columns(store, facts, held_out=False), volume=volume, seed=recipe.seed)
-    unseen_columns = Hider(columns(store, facts, held_out=True), volume=volume, seed=recipe.seed + 1)
+    learner = Corrector(recipe, facts, store, place)
     run = run or Run.create(recipe, runs, source=str(recipe.data.path), tiles=store.folder)
-    torch.manual_seed(recipe.seed)
-    generator = build_generator(facts).to(place)
-    average = averaged_copy(generator)
-    optimiser = torch.optim.Adam(generator.parameters(), lr=RATE, betas=(0.9, 0.99))
-    total, size = recipe.game.images, recipe.game.batch
-    schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, RATE, total_steps=-(-total // size) + 1)
-    began, busy = time.monotonic(), time.process_time()
-    with progress(f"train {run.name}", total) as advance:
-        for seen in range(size, total + size, size):
-            told, prior, truth, hole = (torch.from_numpy(a).to(place) for a in seen_columns.draw(size))
-            loss = masked_l1(prior + correct(generator, told), truth, hole.float())
-            optimiser.zero_grad(set_to_none=True)
-            loss.backward()
-            torch.nn.utils.clip_grad_norm_(generator.parameters(), 1.0)
-            optimiser.step()
-            schedule.step()
-            average_into(average, generator, size, half_life=total / 40)
-            if seen // 500 != (seen - size) // 500:
-                clocks = {"seconds": time.monotonic() - began, "cpu_seconds": time.process_time() - busy}
-                run.log({"images": seen, "act": "fill", "error": loss.item(), **clocks})
-            advance(min(seen, total), "fill")
-    average.cpu()
-    hidden = unseen_columns.draw(JUDGED_ON)
-    with torch.inference_mode():
-        judged = judge(correct(average, torch.from_numpy(hidden.told)).numpy(), hidden)
-    run.log({"images": total, "act": "judged on held-out columns", **judged._asdict()})
-    save_generator(run, average, replace(facts, gain=judged.gain))
+    learn(run, recipe.game, learner)
     return run
+
+
+class Corrector:
+    """Learns to add to the prior what the prior lacks, by L1 inside simulated holes.
+
+    The correction starts at zero, so an untrained network gives the prior. With every checkpoint the gain
+    is fitted on held-out columns; 0 means that the prior was not beaten, and is what fill gives.
+    """
+
+    def __init__(self, recipe: Recipe, facts: Facts, store: TileStore, place: torch.device) -> None:
+        self.facts = facts
+        self.place = place
+        self.schedule = recipe.game
+        volume = facts.template.kind == "volume"
+        self.seen = Hider(columns(store, facts, held_out=False), volume=volume, seed=recipe.seed)
+        unseen = Hider(columns(store, facts, held_out=True), volume=volume, seed=recipe.seed + 1)
+        self.held_out = unseen.draw(JUDGED_ON)
+        with torch.random.fork_rng():
+            torch.manual_seed(recipe.seed)
+            self.generator = build_generator(facts).to(place)
+        self.average = averaged_copy(self.generator)
+        self.optimiser = torch.optim.Adam(self.generator.parameters(), lr=RATE, betas=(0.9, 0.99))
+        steps = -(-self.schedule.images // self.schedule.batch) + 1
+        self.rate = torch.optim.lr_scheduler.OneCycleLR(self.optimiser, RATE, total_steps=steps)
+
+    def step(self, seen: int) -> tuple[str, dict[str, float]]:
+        """Fill one batch of hidden parts and learn from what was there."""
+        told, prior, truth, hole = (torch.from_numpy(a).to(self.place) for a in self.seen.draw(self.schedule.batch))
+        loss = masked_l1(prior + correct(self.generator, told), truth, hole.float())
+        self.optimiser.zero_grad(set_to_none=True)
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(self.generator.parameters(), 1.0)
+        self.optimiser.step()
+        self.rate.step()
+        average_into(self.average, self.generator, self.schedule.batch, half_life=self.schedule.images / 40)
+        return "fill", {"error": loss.item()}
+
+    def publish(self, run: Run) -> None:
+        """Judge the averaged network on held-out columns, and write it with its gain."""
+        with torch.inference_mode():
+            correction = correct(self.average, torch.from_numpy(self.held_out.told).to(self.place)).cpu().numpy()
+        judged = judge(correction, self.held_out)
+        run.log({"act": "judged on held-out columns", **judged._asdict()})
+        save_generator(run, self.average, replace(self.facts, gain=judged.gain))
+
+    def snapshot(self) -> dict[str, Any]:
+        return {
+            "generator": self.generator.state_dict(),
+            "average": self.average.state_dict(),
+            "optimiser": self.optimiser.state_dict(),
+            "rate": self.rate.state_dict(),
+            "random": self.seen.random.bit_generator.state,
+        }
+
+    def restore(self, state: dict[str, Any]) -> None:
+        self.generator.load_state_dict(state["generator"])
+        self.average.load_state_dict(state["average"])
+        self.optimiser.load_state_dict(state["optimiser"])
+        self.rate.load_state_dict(state["rate"])
+        self.seen.random.bit_generator.state = state["random"]
 
 
 def correct(generator: Generator, told: torch.Tensor) -> torch.Tensor:

@@ -1,6 +1,6 @@
 """Chest radiographs at 64 px after a given CPU time: pictures, Fréchet distance, KID, nearest training images.
 
-    python benchmarks/chest_xray.py [--data ../shared/data/chest_xray] [--cpu-minutes 10] [--device auto]
+    python -m benchmarks.chest_xray [--data ../shared/data/chest_xray] [--cpu-minutes 10] [--device auto]
 
 The run's length in tiles is set from a short trial, so that training takes about the CPU time asked for; what it
 really took is in the result. Writes docs/benchmarks/chest_xray.json and docs/pictures/chest_xray_*.png.
@@ -30,6 +30,7 @@ from benchmarks.machine import machine
 
 ROOT = Path(__file__).parent.parent
 COUNT = 1024
+TRIAL = 4_000
 FEATURES = {"random convolutions": random_convolutional, "layout and spectrum": layout_and_spectrum}
 
 
@@ -41,7 +42,7 @@ def cpu_seconds(run: Run) -> tuple[int, float]:
 
 def fit_length(data: Path, minutes: float, changes: tuple[str, ...], runs: Path) -> int:
     """How many tiles fit the CPU time, by a trial run with the same parts of each act."""
-    trial = train("chest_xray", data=data, changes=(*changes, "game.images=1600"), runs=runs)
+    trial = train("chest_xray", data=data, changes=(*changes, f"game.images={TRIAL}"), runs=runs)
     shown, seconds = cpu_seconds(trial)
     return round(shown / seconds * minutes * 60 / 1000) * 1000
 
@@ -79,7 +80,7 @@ def main(data: Path, cpu_minutes: float, device: str, runs: Path | None) -> None
         }
     close, floor = nearest(made[:256], sides[False]), nearest(sides[True], sides[False])
     result = {
-        "command": f"python benchmarks/chest_xray.py --cpu-minutes {cpu_minutes:g}",
+        "command": f"python -m benchmarks.chest_xray --cpu-minutes {cpu_minutes:g}",
         **machine(),
         "recipe": recipes.as_mapping(run.recipe)["game"],
         "tiles_shown": shown,

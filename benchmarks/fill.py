@@ -1,6 +1,6 @@
 """Filling on real data: PSNR and SSIM inside the holes, beside linear interpolation and other classical answers.
 
-    python benchmarks/fill.py [--data ../shared/data] [--images 40000]
+    python -m benchmarks.fill [--data ../shared/data] [--images 40000]
 
 Slices: every 4th slice of a series or volume is left out, and the run is trained on the slices that are left.
 Clouds: real masks of cloudy dates are laid over clear dates, and the run is trained on what is still clear.
@@ -177,7 +177,7 @@ def main(data: Path, images: int) -> None:
         slices("CT, totalseg_example_ct", nifti / "totalseg_example_ct.nii.gz", "ct_missing_slices", work, images),
         clouds(data / "satellite_timeseries", work, images),
     ]
-    command = f"python benchmarks/fill.py --images {images}"
+    command = f"python -m benchmarks.fill --images {images}"
     result = {"command": command, **machine(), "cases": cases}
     out = ROOT / "docs/benchmarks/fill.json"
     out.parent.mkdir(parents=True, exist_ok=True)

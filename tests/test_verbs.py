@@ -1,0 +1,347 @@
+"""The verbs, end to end on phantoms, as a user types them."""
+
+from __future__ import annotations
+
+import csv
+import json
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pydicom
+import pytest
+from click.testing import CliRunner, Result
+
+from augmentor import fill, synthesize, train
+from augmentor.adversary.game import Game
+from augmentor.cli import main
+from augmentor.errors import NothingToFill, OutputInTheWay
+from augmentor.holes.find import find
+from augmentor.run import Run
+from augmentor.train_fill import Corrector
+from data_adapters import open_scenes, phantoms, scan
+
+SMALL = ("tiles.size=[32,32]", "game.images=640", "game.checkpoint_every=320")
+CHEST = ("conditions.finding.column=finding", "data.group=patient", *SMALL)
+
+
+@pytest.fixture(scope="session")
+def drawn(tmp_path_factory: pytest.TempPathFactory) -> phantoms.Phantoms:
+    return phantoms.draw_all(tmp_path_factory.mktemp("phantoms"), seed=3, radiographs=40, size=64)
+
+
+@pytest.fixture(scope="session")
+def runs(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("runs")
+
+
+@pytest.fixture(scope="session")
+def chest(drawn: phantoms.Phantoms, runs: Path) -> Run:
+    return train("chest_xray", data=drawn.chest, changes=CHEST, runs=runs)
+
+
+def augmentor(*words: object) -> Result:
+    return CliRunner().invoke(main, [str(word) for word in words])
+
+
+def table(folder: Path) -> list[dict[str, str]]:
+    with (folder / "labels.csv").open() as stream:
+        return list(csv.DictReader(stream))
+
+
+def content(folder: Path) -> dict[str, bytes]:
+    return {p.name: p.read_bytes() for p in sorted(folder.iterdir()) if p.suffix in (".dcm", ".csv")}
+
+
+def test_a_run_holds_recipe_weights_log_and_provenance(chest: Run, runs: Path) -> None:
+    assert chest.recipe.tiles.size == (32, 32)
+    assert chest.facts.conditions == {"finding": ("clear", "opacity")}
+    assert len(chest.provenance["recipe"]) == 64
+    acts = {json.loads(line)["act"] for line in (chest.folder / "log.jsonl").read_text().splitlines()}
+    assert "play" in acts
+    assert Run.find(None, runs).folder == chest.folder
+
+
+def test_patients_are_on_one_side_of_the_split(chest: Run) -> None:
+    from augmentor.tiles import TileStore
+
+    store = TileStore(Path(chest.provenance["tiles"]))
+    sides = [{store.index[row].group for row in store.rows(held_out)} for held_out in (False, True)]
+    assert sides[0] and sides[1] and not sides[0] & sides[1]
+
+
+def test_synthesize_writes_the_recipes_format_with_labels_and_sheet(chest: Run, runs: Path, tmp_path: Path) -> None:
+    result = augmentor("synthesize", "--n", 20, "--runs", runs, "-o", tmp_path / "out")
+    assert result.exit_code == 0, result.output
+    rows = table(tmp_path / "out")
+    assert [row["file"] for row in rows] == [f"sample_{k:06d}.dcm" for k in range(20)]
+    assert {row["finding"] for row in rows} == {"clear", "opacity"}
+    assert (tmp_path / "out/contact_sheet.png").is_file()
+    inventory = scan(tmp_path / "out")
+    assert len(inventory.scenes) == 21 and not inventory.problems
+    read = pydicom.dcmread(tmp_path / "out/sample_000000.dcm")
+    assert read.SyntheticData == "YES" and read.PatientIdentityRemoved == "YES"
+
+
+@pytest.mark.parametrize("stop", [1, 7, 16, 19])
+def test_synthesis_goes_on_where_it_stopped(
+    chest: Run, tmp_path: Path, stop: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An interrupted synthesis, continued, equals one that never stopped, byte for byte."""
+    whole, torn = tmp_path / "whole", tmp_path / "torn"
+    synthesize(20, run=chest.folder, out=whole)
+    synthesize(stop, run=chest.folder, out=torn)
+    with (torn / "labels.csv").open("a") as stream:
+        stream.write("sample_0000")  # a line cut off by a crash
+    synthesize(20, run=chest.folder, out=torn)
+    assert content(torn) == content(whole)
+
+
+def test_a_sample_does_not_depend_on_how_many_are_drawn(chest: Run, tmp_path: Path) -> None:
+    few = content(synthesize(5, run=chest.folder, out=tmp_path / "few"))
+    many = content(synthesize(40, run=chest.folder, out=tmp_path / "many"))
+    assert all(many[name] == data for name, data in few.items() if name.endswith(".dcm"))
+    other = content(synthesize(5, run=chest.folder, out=tmp_path / "other", seed=1))
+    assert all(other[name] != data for name, data in few.items() if name.endswith(".dcm"))
+
+
+@pytest.mark.parametrize(("format", "suffix"), [("dicom", ".dcm"), ("nifti", ".nii.gz"), ("png", ".png")])
+def test_formats_and_conditions_on_request(chest: Run, tmp_path: Path, format: str, suffix: str) -> None:
+    out = synthesize(4, run=chest.folder, out=tmp_path / "out", format=format, condition={"finding": "opacity"})
+    rows = table(out)
+    assert {row["finding"] for row in rows} == {"opacity"}
+    assert all(row["file"].endswith(suffix) and (out / row["file"]).is_file() for row in rows)
+    assert open_scenes(out / rows[0]["file"])[0].shape == (1, 1, 32, 32)
+
+
+def test_a_run_on_bands_writes_geotiff(drawn: phantoms.Phantoms, tmp_path: Path) -> None:
+    run = train("satellite_tiles", data=drawn.stack_truth, changes=SMALL, runs=tmp_path)
+    out = synthesize(3, run=run.folder, out=tmp_path / "out")
+    scene = open_scenes(out / "sample_000000.tif")[0]
+    assert [c.name for c in scene.channels] == list(phantoms.BANDS)
+    assert scene.dtype == "uint16" and scene.grid.spacing[1:] == (10.0, 10.0)
+
+
+class Stopped(Exception):
+    """Stands for a power cut."""
+
+
+LEARNERS: list[tuple[str, Callable[[phantoms.Phantoms], dict[str, Any]], type, str, int]] = [
+    ("make", lambda d: {"recipe": "chest_xray", "data": d.chest, "changes": CHEST}, Game, "autoencode", 25),
+    ("make", lambda d: {"recipe": "chest_xray", "data": d.chest, "changes": CHEST}, Game, "play", 5),
+    ("fill", lambda d: {"recipe": "ct_missing_slices", "data": d.ct, "changes": SMALL}, Corrector, "step", 30),
+]
+
+
+@pytest.mark.parametrize(("kind", "arguments", "owner", "method", "calls"), LEARNERS)
+def test_a_resumed_run_equals_one_that_never_stopped(
+    drawn: phantoms.Phantoms,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    kind: str,
+    arguments: Callable[[phantoms.Phantoms], dict[str, Any]],
+    owner: type,
+    method: str,
+    calls: int,
+) -> None:
+    given = arguments(drawn)
+    whole = train(**given, runs=tmp_path / "whole")
+    original, left = getattr(owner, method), [calls]
+
+    def falter(self: Any, *rest: Any) -> Any:
+        left[0] -= 1
+        if left[0] < 0:
+            raise Stopped
+        return original(self, *rest)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(owner, method, falter)
+        with pytest.raises(Stopped):
+            train(**given, runs=tmp_path / "torn")
+    resumed = train("", runs=tmp_path / "torn", resume=True)
+    assert resumed.weights.read_bytes() == whole.weights.read_bytes()
+
+
+@pytest.fixture(scope="session")
+def fill_run(drawn: phantoms.Phantoms, runs: Path) -> Run:
+    return train("ct_missing_slices", data=drawn.ct_truth, changes=SMALL, runs=runs / "fill")
+
+
+@pytest.mark.parametrize("with_run", [False, True])
+def test_missing_slices_are_rebuilt_and_the_rest_is_untouched(
+    drawn: phantoms.Phantoms, fill_run: Run, tmp_path: Path, with_run: bool
+) -> None:
+    runs = fill_run.folder.parent if with_run else tmp_path / "none"
+    filled = fill(drawn.ct, tmp_path / "out", runs=runs)
+    assert (fill_run.name in filled.method) == with_run
+    before, after = open_scenes(drawn.ct)[0], open_scenes(tmp_path / "out")[0]
+    assert after.missing() == () and after.shape == before.shape
+    hole = find(before, None)[0](before.plane)
+    old, new = before.read(0, before.shape[1]), after.read(0, after.shape[1])
+    np.testing.assert_array_equal(new.values[~hole], old.values[~hole])
+    truth = open_scenes(drawn.ct_truth)[0].read(0, before.shape[1]).values
+    assert np.abs(new.values - truth)[hole].mean() < 40
+
+
+def test_blank_slices_of_a_volume_are_rebuilt(drawn: phantoms.Phantoms, tmp_path: Path) -> None:
+    filled = fill(drawn.mr, tmp_path / "out.nii.gz", prior_only=True)
+    assert open_scenes(filled.files[0])[0].missing() == ()
+    assert filled.holes.startswith("5 missing slices")
+
+
+def test_clouds_go_and_clear_pixels_stay(drawn: phantoms.Phantoms, tmp_path: Path) -> None:
+    result = augmentor("fill", drawn.stack, "--mask", drawn.clouds, "-o", tmp_path / "out", "--runs", tmp_path / "none")
+    assert result.exit_code == 0, result.output
+    assert "no trained run" in result.output
+    before = open_scenes(drawn.stack)[0]
+    after = next(s for s in open_scenes(tmp_path / "out") if s.shape == before.shape)
+    hole = find(before, drawn.clouds)[0](before.plane)
+    old, new = before.read(0, before.shape[1]), after.read(0, after.shape[1])
+    np.testing.assert_array_equal(new.values[~hole], old.values[~hole])
+    np.testing.assert_array_equal(new.valid | hole, old.valid | hole)
+    assert new.valid[hole].all()
+    truth = open_scenes(drawn.stack_truth)[0].read(0, before.shape[1]).values
+    assert np.abs(new.values - truth)[hole].mean() < np.abs(old.values - truth)[hole].mean() / 5
+
+
+def test_one_date_alone_is_filled_from_its_surroundings(drawn: phantoms.Phantoms, tmp_path: Path) -> None:
+    scene, mask = sorted(drawn.stack.glob("*.tif"))[1], sorted(drawn.clouds.glob("*.tif"))[1]
+    filled = fill(scene, tmp_path / "out.tif", mask=mask, prior_only=True)
+    assert "harmonic" in filled.method
+    assert filled.pixels == int(open_scenes(mask)[0].read(0, 1).values.sum())
+
+
+def test_a_file_larger_than_a_block_has_no_seams(drawn: phantoms.Phantoms, monkeypatch: Any, tmp_path: Path) -> None:
+    whole = fill(drawn.ct, tmp_path / "whole", prior_only=True)
+    monkeypatch.setattr(sys.modules["augmentor.fill"], "BLOCK", 24)
+    blocks = fill(drawn.ct, tmp_path / "blocks", prior_only=True)
+    for a, b in zip(whole.files[:-2], blocks.files[:-2], strict=True):
+        assert np.array_equal(pydicom.dcmread(a).pixel_array, pydicom.dcmread(b).pixel_array)
+
+
+def test_fill_never_writes_over_anything(drawn: phantoms.Phantoms, tmp_path: Path) -> None:
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out/mine.txt").write_text("mine")
+    with pytest.raises(OutputInTheWay):
+        fill(drawn.ct, tmp_path / "out")
+    with pytest.raises(NothingToFill):
+        fill(drawn.ct_truth, tmp_path / "new")
+    assert not (tmp_path / "new").exists()
+
+
+def bad_recipe(folder: Path) -> Path:
+    path = folder / "bad.yaml"
+    path.write_text("name: bad\ntiles:\n  sise: [32, 32]\n")
+    return path
+
+
+def unlabelled(drawn: phantoms.Phantoms, folder: Path) -> Path:
+    for path in sorted(drawn.chest.glob("*.dcm"))[:3]:
+        (folder / path.name).write_bytes(path.read_bytes())
+    (folder / "labels.csv").write_text("file,finding,patient\nradiograph_0000.dcm,clear,a\ngone.dcm,clear,b\n")
+    return folder
+
+
+def text_as_dicom(folder: Path) -> Path:
+    (folder / "note.dcm").write_text("this is a text\n")
+    return folder
+
+
+def truncated(drawn: phantoms.Phantoms, folder: Path) -> Path:
+    source = sorted(drawn.chest.glob("*.dcm"))[0]
+    (folder / "short.dcm").write_bytes(source.read_bytes()[:-500])
+    return folder
+
+
+def full(folder: Path) -> Path:
+    (folder / "mine.txt").write_text("mine")
+    return folder
+
+
+BAD: list[tuple[str, Callable[[phantoms.Phantoms, Path, Path], list[object]], str]] = [
+    ("empty folder", lambda d, r, t: ["inspect", t], "NothingFound"),
+    ("no such path", lambda d, r, t: ["inspect", t / "gone"], "NothingFound"),
+    ("text named .dcm", lambda d, r, t: ["inspect", text_as_dicom(t)], "NotThisFormat"),
+    ("truncated", lambda d, r, t: ["train", "satellite_tiles", "--data", truncated(d, t), *sized(t)], "BrokenFile"),
+    ("typo in recipe", lambda d, r, t: ["train", bad_recipe(t), "--data", d.chest, *sized(t)], "RecipeError"),
+    ("no such recipe", lambda d, r, t: ["train", "chest_xry", "--data", d.chest], "RecipeError"),
+    ("no recipe", lambda d, r, t: ["train"], "RecipeError"),
+    ("no data", lambda d, r, t: ["train", "chest_xray", *sized(t)], "RecipeError"),
+    (
+        "labels miss images",
+        lambda d, r, t: ["train", "chest_xray", "--data", unlabelled(d, t), *named(t)],
+        "LabelError",
+    ),
+    ("no such column", lambda d, r, t: ["train", "chest_xray", "--data", d.chest, *sized(t)], "LabelError"),
+    ("no run yet", lambda d, r, t: ["synthesize", "--n", 3, "--runs", t], "NoRun"),
+    ("nothing to resume", lambda d, r, t: ["train", "--resume", "--runs", t], "NoRun"),
+    ("full output", lambda d, r, t: ["synthesize", "--n", 3, "--runs", r, "-o", full(t)], "OutputInTheWay"),
+    ("wrong format", lambda d, r, t: ["synthesize", "--n", 3, "--runs", r, "--format", "geotiff"], "Unwritable"),
+    (
+        "wrong value",
+        lambda d, r, t: ["synthesize", "--n", 3, "--runs", r, "--condition", "finding=x"],
+        "WrongCondition",
+    ),
+    ("wrong name", lambda d, r, t: ["synthesize", "--n", 3, "--runs", r, "--condition", "age=7"], "WrongCondition"),
+    ("no equals", lambda d, r, t: ["synthesize", "--n", 3, "--runs", r, "--condition", "age"], "WrongCondition"),
+    ("nothing missing", lambda d, r, t: ["fill", d.ct_truth, "-o", t / "out"], "NothingToFill"),
+    ("many scenes", lambda d, r, t: ["fill", d.chest, "-o", t / "out"], "NothingToFill"),
+    ("mask of another grid", lambda d, r, t: ["fill", d.stack, "--mask", d.mr, "-o", t / "out"], "GridMismatch"),
+    ("tile does not fit", lambda d, r, t: ["train", "chest_xray", "--data", d.chest, *odd(t)], "RunError"),
+]
+
+
+def sized(folder: Path) -> list[object]:
+    return ["--runs", folder / "runs", *(word for change in SMALL for word in ("--set", change))]
+
+
+def named(folder: Path) -> list[object]:
+    return ["--runs", folder / "runs", *(word for change in CHEST for word in ("--set", change))]
+
+
+def odd(folder: Path) -> list[object]:
+    return [*named(folder), "--set", "tiles.size=[30,32]"]
+
+
+@pytest.mark.parametrize(("case", "words", "error"), BAD, ids=[case for case, _, _ in BAD])
+def test_bad_input_is_one_line_of_its_own_type(
+    case: str,
+    words: Callable[[phantoms.Phantoms, Path, Path], list[object]],
+    error: str,
+    drawn: phantoms.Phantoms,
+    chest: Run,
+    runs: Path,
+    tmp_path: Path,
+) -> None:
+    result = augmentor(*words(drawn, runs, tmp_path))
+    said = result.stderr.splitlines()
+    assert result.exit_code == 2, result.output
+    assert said[-1].startswith(f"{error}: ") and ";" in said[-1]
+    assert "Traceback" not in result.output
+    assert not (tmp_path / "out").exists()
+    assert not list((tmp_path / "runs").glob("*-0*")), "a run was begun"
+
+
+def test_a_gpu_that_is_not_there_is_named(drawn: phantoms.Phantoms, tmp_path: Path) -> None:
+    import torch
+
+    if torch.cuda.is_available():
+        pytest.skip("this machine has a GPU")
+    result = augmentor("train", "chest_xray", "--data", drawn.chest, *named(tmp_path), "--set", "game.device=cuda")
+    assert result.exit_code == 2 and result.stderr.startswith("DeviceMissing: ")
+    assert not (tmp_path / "runs").exists()
+
+
+def test_recipes_are_listed_and_shown() -> None:
+    listed = augmentor("recipes")
+    assert listed.exit_code == 0 and len(listed.output.splitlines()) == 5
+    assert "name: chest_xray" in augmentor("recipes", "chest_xray").output
+
+
+def test_inspect_says_what_is_there(drawn: phantoms.Phantoms) -> None:
+    assert "missing slices: 5, 11, 17, 23, 29" in augmentor("inspect", drawn.ct).output
+    assert "40 dicom image" in augmentor("inspect", drawn.chest).output
+    assert "finding: 20 clear, 20 opacity" in augmentor("inspect", drawn.chest).output
+    assert "8 dates" in augmentor("inspect", drawn.stack).output
