@@ -26,6 +26,9 @@ from data_adapters.atomic import write_json
 BLOCK = 256
 """Side of the blocks that are read and filled one by one, so that a scene may exceed memory."""
 
+MIDDLE = 256
+"""Side of the part of a plane that is read to judge a scene by."""
+
 MARGIN = 32
 """Pixels read around a block, so that a hole is filled from all sides."""
 
@@ -50,12 +53,12 @@ class Filled:
 
 
 def fill(
-    source: Path,
-    out: Path,
+    source: str | Path,
+    out: str | Path,
     *,
-    mask: Path | None = None,
+    mask: str | Path | None = None,
     run: str | Path | None = None,
-    runs: Path = Path("runs"),
+    runs: str | Path = "runs",
     prior_only: bool = False,
 ) -> Filled:
     """Rebuild the missing slices of a series or volume, or the masked or nodata pixels of a raster or stack.
@@ -67,10 +70,11 @@ def fill(
         UserError: if there is nothing to fill, the geometry is irregular, or ``out`` exists; ``source`` is
             never written to.
     """
+    source, out, runs = Path(source), Path(out), Path(runs)
     if out.exists() and (out.is_file() or any(out.iterdir())):
         raise OutputInTheWay("exists already", where=out, do="choose another -o")
     scene = _one_scene(source)
-    holes, said = find.find(scene, mask)
+    holes, said = find.find(scene, Path(mask) if mask else None)
     chosen = None if prior_only else _choose_run(scene, run, runs)
     scaling = _scaling(scene, holes, chosen)
     correct, method = None, f"{_prior_name(scene)} (no trained run)"
@@ -155,8 +159,8 @@ def _network(run: Run) -> Correct:
     import torch
     from monai.inferers.utils import sliding_window_inference
 
+    from augmentor.learners.corrector import correct
     from augmentor.networks import load_generator
-    from augmentor.train_fill import correct
 
     facts, generator = run.facts, load_generator(run)
 
@@ -190,8 +194,7 @@ def rehearse(scene: Scene, holes: Holes, correct: Correct, scaling: Scaling) -> 
 
     None where too little is observed to hide any of it.
     """
-    height, width = (min(side, BLOCK) for side in scene.shape[2:])
-    middle = Window((scene.shape[2] - height) // 2, (scene.shape[3] - width) // 2, height, width)
+    middle = _middle(scene)
     values, known = _load(scene, middle, holes, scaling)
     volume = scene.kind == "volume"
     if volume:
@@ -254,12 +257,17 @@ def _widen(block: Window, scene: Scene) -> tuple[Window, tuple[slice, slice]]:
     return Window(top, left, bottom - top, right - left), inner.slices
 
 
+def _middle(scene: Scene) -> Window:
+    """The part of a plane by which a scene is judged."""
+    height, width = (min(side, MIDDLE) for side in scene.shape[2:])
+    return Window((scene.shape[2] - height) // 2, (scene.shape[3] - width) // 2, height, width)
+
+
 def _scaling(scene: Scene, holes: Holes, run: Run | None) -> Scaling:
     """The run's scaling where units are physical; the scene's own where they are arbitrary, as in MR."""
     if run is not None and (scene.kind != "volume" or run.recipe.tiles.limits is not None):
         return run.facts.scaling
-    height, width = (min(side, BLOCK) for side in scene.shape[2:])
-    middle = Window((scene.shape[2] - height) // 2, (scene.shape[3] - width) // 2, height, width)
+    middle = _middle(scene)
     pixels = scene.read(0, scene.shape[1], middle)
     known = np.asarray((pixels.valid & ~holes(middle)).all(axis=0))
     return Scaling.fit(np.moveaxis(pixels.values, 1, 0), known, None)

@@ -123,7 +123,7 @@ def shipped() -> dict[str, Path]:
     return {path.stem: path for path in sorted(folder.glob("*.yaml"))}
 
 
-def load(source: str | Path, changes: Sequence[str] = (), **data: Path | None) -> Recipe:
+def load(source: str | Path, changes: Sequence[str] = (), **data: str | Path | None) -> Recipe:
     """Read a recipe: a file, or the name of a shipped one; then apply ``a.b=c`` changes.
 
     ``data`` overrides keys of the ``data`` section (``path=...``) where not None.

@@ -49,11 +49,11 @@ def synthesize(
     n: int,
     *,
     run: str | Path | None = None,
-    out: Path | None = None,
+    out: str | Path | None = None,
     format: str | None = None,
     condition: Mapping[str, str] | None = None,
     seed: int = 0,
-    runs: Path = Path("runs"),
+    runs: str | Path = "runs",
 ) -> Path:
     """Write ``n`` samples of a run (the latest when none is named) and return their folder.
 
@@ -63,14 +63,14 @@ def synthesize(
     Raises:
         UserError: if there is no run, the format does not suit it, or the folder holds something else.
     """
-    found = Run.find(run, runs)
+    found = Run.find(run, Path(runs))
     facts = found.facts
     if facts.context:
         raise RunError("was trained to fill, not to synthesize", where=found.folder, do="name another with --run")
     asked = check_conditions(facts, condition or {})
     template = target(facts, format or found.recipe.synthesis.format)
     writer = adapter(template.format)
-    out = out or found.folder / "samples" / _folder_name(seed, template.format, asked)
+    out = Path(out) if out else found.folder / "samples" / _folder_name(seed, template.format, asked)
     provenance = Provenance(TOOL, tool_version(), "T2T-GAN", found.recipe.digest(), found.checkpoint_digest(), seed)
     claim(out, {**provenance.as_dict(), "format": template.format, "asked": dict(asked)})
     done = _written(out)

@@ -19,8 +19,8 @@ from augmentor.adversary.game import Game
 from augmentor.cli import main
 from augmentor.errors import NothingToFill, OutputInTheWay
 from augmentor.holes.find import find
+from augmentor.learners.corrector import Corrector
 from augmentor.run import Run
-from augmentor.train_fill import Corrector
 from data_adapters import open_scenes, phantoms, scan
 
 SMALL = ("tiles.size=[32,32]", "game.images=640", "game.checkpoint_every=320")

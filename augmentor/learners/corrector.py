@@ -1,10 +1,9 @@
-"""Training for ``fill``: parts of what was observed are hidden, and the network corrects the prior there."""
+"""Learns to fill: parts of what was observed are hidden, and the network corrects the prior there."""
 
 from __future__ import annotations
 
 from collections import defaultdict
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -13,35 +12,17 @@ import torch
 from augmentor.adversary.ema import average_into, averaged_copy
 from augmentor.adversary.losses import masked_l1
 from augmentor.errors import TooLittleData
-from augmentor.holes.context import channels
 from augmentor.holes.hide import Column, Hider, judge
-from augmentor.ingest import ingest
-from augmentor.networks import build_generator, device, save_generator
+from augmentor.networks import build_generator, save_generator
 from augmentor.recipe import Recipe
 from augmentor.run import Facts, Run
 from augmentor.t2t.generator import Generator
 from augmentor.tiles import TileStore
-from augmentor.training import learn
 
 RATE = 2e-3
 
 JUDGED_ON = 256
 """Held-out holes that the gain is fitted on."""
-
-
-def train_fill(recipe: Recipe, runs: Path, run: Run | None) -> Run:
-    """Train a run that corrects the prior in holes; ``run`` is the one to go on with, if any."""
-    from augmentor.train import check_tile, describe
-
-    place = device(recipe.game.device)
-    check_tile(recipe)
-    store = ingest(recipe, runs / "tiles")
-    facts = describe(recipe, store)
-    facts = replace(facts, context=channels(facts.channels), gain=(1.0,) * facts.channels)
-    learner = Corrector(recipe, facts, store, place)
-    run = run or Run.create(recipe, runs, source=str(recipe.data.path), tiles=store.folder)
-    learn(run, recipe.game, learner)
-    return run
 
 
 class Corrector:
