@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from augmentor import labels
 from augmentor.errors import RecipeError, TooLittleData
 from augmentor.holes.find import masked
-from augmentor.progress import progress
+from augmentor.progress import note, progress
 from augmentor.recipe import Recipe
 from augmentor.tiles import Origin, Tile, TileStore, fit_mask, grid_tile, whole_tile, windows_of
 from data_adapters import Scene, Template, Window, open_scenes
@@ -37,9 +37,15 @@ def ingest(recipe: Recipe, store: Path = Path("tiles")) -> TileStore:
     found = TileStore(store / f"{recipe.name}-{_digest(recipe, scenes)[:12]}")
     if found.finished:
         return found
+    every = len(scenes)
     scenes = _like_each_other(scenes)
+    if len(scenes) < every:
+        note(f"{every - len(scenes)} of {every} scenes are of another kind and left out; see `augmentor inspect`")
     rows = _labelled(recipe, scenes)
     if rows:
+        unlabelled = sum(scene.path not in rows for scene in scenes)
+        if unlabelled:
+            note(f"{unlabelled} of {len(scenes)} images are not in {recipe.data.labels} and left out")
         scenes = [scene for scene in scenes if scene.path in rows]
     groups = {scene.name: _group(recipe, scene, rows) for scene in scenes}
     held_out = _split(recipe, sorted(set(groups.values())))
@@ -60,10 +66,8 @@ def ingest(recipe: Recipe, store: Path = Path("tiles")) -> TileStore:
                     yield replace(tile, origin=origin)
                 advance(number + 1, "")
 
-    facts = {"source": str(recipe.data.path), "scenes": len(scenes), "kind": scenes[0].kind}
-    count = found.write(cut(), scenes[0].shape[0], recipe.tiles.size, facts)
+    count = found.write(cut(), scenes[0].shape[0], recipe.tiles.size)
     if count < FEWEST or not found.rows(True) or not found.rows(False):
-        (found.folder / "facts.json").unlink()
         raise TooLittleData(
             f"{count} tiles of {len(set(groups.values()))} patients or places",
             where=recipe.data.path,
@@ -72,9 +76,7 @@ def ingest(recipe: Recipe, store: Path = Path("tiles")) -> TileStore:
     span = float(np.median(spans))
     between, down, across = template.spacing
     template = replace(template, spacing=(between, down * span, across * span))
-    (found.folder / "facts.json").write_text(
-        json.dumps(facts | {"tiles": count, "template": template.as_dict()}, indent=2)
-    )
+    found.finish({"source": str(recipe.data.path), "tiles": count, "template": template.as_dict()})
     return found
 
 

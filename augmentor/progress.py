@@ -18,6 +18,11 @@ class Advance(Protocol):
     def __call__(self, done: int, note: str = "") -> None: ...
 
 
+def note(text: str) -> None:
+    """Tell the user something on stderr that does not stop the work."""
+    print(f"note: {text}", file=sys.stderr, flush=True)
+
+
 @contextmanager
 def progress(title: str, total: int, start: int = 0) -> Iterator[Advance]:
     """Show ``title``, a bar and the time left on stderr until the block ends."""

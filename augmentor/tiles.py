@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from augmentor.errors import RunError
 from data_adapters import Pixels, Scene, Window
+from data_adapters.atomic import write_json
 
 AT_ONCE = 50_000_000
 """Values of a scene that are held in memory at once; a larger scene is read window by window."""
@@ -152,8 +153,8 @@ class TileStore:
             self._group = zarr.open_group(self.folder / "tiles.zarr", mode="r")
         return self._group["pixels"].oindex[rows], self._group["valid"].oindex[rows]
 
-    def write(self, tiles: Iterator[Tile], channels: int, size: tuple[int, int], facts: dict[str, Any]) -> int:
-        """Write tiles as they come, then the facts, which mark the store as finished. Returns their number."""
+    def write(self, tiles: Iterator[Tile], channels: int, size: tuple[int, int]) -> int:
+        """Write tiles as they come; returns their number. The store is unfinished until ``finish``."""
         self.folder.mkdir(parents=True, exist_ok=True)
         group = zarr.open_group(self.folder / "tiles.zarr", mode="w")
         shape = (channels, *size)
@@ -180,6 +181,9 @@ class TileStore:
                 if len(buffer) == block:
                     flush()
             flush()
-        (self.folder / "facts.json").write_text(json.dumps(facts | {"tiles": count}, indent=2))
         self._index = None
         return count
+
+    def finish(self, facts: dict[str, Any]) -> None:
+        """Note the facts, which mark the store as finished."""
+        write_json(self.folder / "facts.json", facts)

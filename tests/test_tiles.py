@@ -181,10 +181,12 @@ def tile(number: int, size: tuple[int, int] = (8, 6), channels: int = 2) -> Tile
 def test_a_store_gives_back_what_was_put_in(count: int, size: tuple[int, int], tmp_path: Path) -> None:
     tiles = [tile(number, size) for number in range(count)]
     store = TileStore(tmp_path / "store")
-    assert store.write(iter(tiles), 2, size, {"source": "here"}) == count
+    assert store.write(iter(tiles), 2, size) == count
+    assert not store.finished
+    store.finish({"source": "here"})
     again = TileStore(tmp_path / "store")
     assert again.finished
-    assert again.facts == {"source": "here", "tiles": count}
+    assert again.facts == {"source": "here"}
     assert again.index == [t.origin for t in tiles]
     assert again.rows(held_out=True) == list(range(0, count, 3))
     assert sorted(again.rows(True) + again.rows(False)) == list(range(count))
@@ -202,10 +204,10 @@ def test_an_interrupted_store_is_unfinished_and_can_be_written_anew(tmp_path: Pa
         raise OSError("full")
 
     with pytest.raises(OSError, match="full"):
-        store.write(iter(broken()), 2, (8, 6), {})
+        store.write(iter(broken()), 2, (8, 6))
     assert not store.finished
     with pytest.raises(RunError, match="unfinished"):
         _ = store.facts
-    store.write(iter([tile(1), tile(2)]), 2, (8, 6), {})
+    store.write(iter([tile(1), tile(2)]), 2, (8, 6))
     assert [origin.scene for origin in store.index] == ["s1", "s2"]
     assert len(store.load([0, 1])[0]) == 2
