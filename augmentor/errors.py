@@ -13,6 +13,7 @@ __all__ = [
     "OutputInTheWay",
     "RecipeError",
     "RunError",
+    "TooLittleContext",
     "TooLittleData",
     "UserError",
     "WrongCondition",
@@ -49,6 +50,10 @@ class OutputInTheWay(UserError):
 
 class NothingToFill(UserError):
     """No hole was found, or nothing but holes."""
+
+
+class TooLittleContext(UserError):
+    """A hole with nothing observed around it."""
 
 
 class DeviceMissing(UserError):

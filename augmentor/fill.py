@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from augmentor.errors import NothingToFill, OutputInTheWay, RunError
+from augmentor.errors import NothingToFill, OutputInTheWay, RunError, TooLittleContext
 from augmentor.holes import find
 from augmentor.holes.context import look
 from augmentor.holes.find import Holes
@@ -67,8 +67,8 @@ def fill(
     kind of scene; without one the classical prior alone is used, and ``method`` says so.
 
     Raises:
-        UserError: if there is nothing to fill, the geometry is irregular, or ``out`` exists; ``source`` is
-            never written to.
+        UserError: if there is nothing to fill, or nothing to fill it from, the geometry is irregular, or
+            ``out`` exists. ``source`` is never written to, and ``out`` only when all went well.
     """
     source, out, runs = Path(source), Path(out), Path(runs)
     if out.exists() and (out.is_file() or any(out.iterdir())):
@@ -77,7 +77,7 @@ def fill(
     holes, said = find.find(scene, Path(mask) if mask else None)
     chosen = None if prior_only else _choose_run(scene, run, runs)
     scaling = _scaling(scene, holes, chosen)
-    correct, method = None, f"{_prior_name(scene)} (no trained run)"
+    correct, method = None, f"{_prior_name(scene)} ({'alone, as asked' if prior_only else 'no trained run'})"
     if chosen is not None:
         correct, method = _rehearsed(scene, holes, chosen, scaling)
     provenance = Provenance(
@@ -128,22 +128,20 @@ def _choose_run(scene: Scene, named: str | Path | None, runs: Path) -> Run | Non
         if not _suits(run, scene):
             raise RunError("was not trained to fill scenes like this", where=run.folder, do="name another --run")
         return run
-    found = [Run(p.parent) for p in runs.glob("*/facts.json") if not p.parent.is_symlink()]
-    found.sort(key=lambda run: (run.folder / "facts.json").stat().st_mtime)
-    suited = [run for run in found if _suits(run, scene)]
-    return suited[-1] if suited else None
+    folders = [path.parent for path in runs.glob("*/generator.safetensors") if not path.parent.is_symlink()]
+    suited = [run for run in map(Run, folders) if _suits(run, scene)]
+    return max(suited, key=lambda run: run.weights.stat().st_mtime, default=None)
 
 
 def _suits(run: Run, scene: Scene) -> bool:
+    """Whether a run fills this kind of scene; volumes go by modality where both state one, rasters by bands."""
     facts = run.facts
     template = facts.template
-    alike = {template.modality, scene.modality} in ({template.modality}, {"", template.modality})
-    return bool(
-        facts.context
-        and alike
-        and template.kind == scene.kind
-        and [c.name for c in template.channels] == [c.name for c in scene.channels]
-    ) or bool(facts.context and alike and template.kind == scene.kind == "volume" and facts.channels == scene.shape[0])
+    if not facts.context or template.kind != scene.kind or facts.channels != scene.shape[0]:
+        return False
+    if scene.kind == "volume":
+        return template.modality == scene.modality or "" in (template.modality, scene.modality)
+    return [c.name for c in template.channels] == [c.name for c in scene.channels]
 
 
 def _prior_name(scene: Scene) -> str:
@@ -232,6 +230,13 @@ def _fill_block(
         return
     wide, inner = _widen(block, scene)
     values, known = _load(scene, wide, holes, scaling)
+    if not known.any():
+        raise TooLittleContext(
+            f"nothing is observed within {MARGIN} pixels of rows {block.row} to {block.row + block.height}, columns "
+            f"{block.column} to {block.column + block.width}",
+            where=scene.path,
+            do="give a smaller mask, or a stack with other dates",
+        )
     for index in map(int, wanted):
         context = look(values, known, scene.grid.positions, index, ~known[index], match=scene.kind != "volume")
         answer = context.prior if correct is None else context.prior + correct(context.told)

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import pydicom
 import pytest
+import rasterio
 from click.testing import CliRunner, Result
 
 from augmentor import fill, synthesize, train
@@ -249,6 +250,18 @@ def text_as_dicom(folder: Path) -> Path:
     return folder
 
 
+def first(folder: Path) -> Path:
+    return sorted(folder.glob("*.tif"))[0]
+
+
+def all_ones(drawn: phantoms.Phantoms, folder: Path) -> Path:
+    path = folder / "mask.tif"
+    path.write_bytes(first(drawn.clouds).read_bytes())
+    with rasterio.open(path, "r+") as data:
+        data.write(np.ones_like(data.read()))
+    return path
+
+
 def truncated(drawn: phantoms.Phantoms, folder: Path) -> Path:
     source = sorted(drawn.chest.glob("*.dcm"))[0]
     (folder / "short.dcm").write_bytes(source.read_bytes()[:-500])
@@ -287,6 +300,11 @@ BAD: list[tuple[str, Callable[[phantoms.Phantoms, Path, Path], list[object]], st
     ("wrong name", lambda d, r, t: ["synthesize", "--n", 3, "--runs", r, "--condition", "age=7"], "WrongCondition"),
     ("no equals", lambda d, r, t: ["synthesize", "--n", 3, "--runs", r, "--condition", "age"], "WrongCondition"),
     ("nothing missing", lambda d, r, t: ["fill", d.ct_truth, "-o", t / "out"], "NothingToFill"),
+    (
+        "all hole",
+        lambda d, r, t: ["fill", first(d.clouds), "--mask", all_ones(d, t), "-o", t / "out"],
+        "TooLittleContext",
+    ),
     ("many scenes", lambda d, r, t: ["fill", d.chest, "-o", t / "out"], "NothingToFill"),
     ("mask of another grid", lambda d, r, t: ["fill", d.stack, "--mask", d.mr, "-o", t / "out"], "GridMismatch"),
     ("tile does not fit", lambda d, r, t: ["train", "chest_xray", "--data", d.chest, *odd(t)], "RunError"),
