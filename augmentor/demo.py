@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import shutil
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TypeVar
 
@@ -28,6 +28,7 @@ from data_adapters.phantoms import Phantoms, ct_volume, draw_all, mr_volume, wri
 SEED = 7
 SIZE = 128
 SAMPLES = 48
+SHORT = ("game.images=6000",)
 MARKER = "demo.json"
 Result = TypeVar("Result")
 
@@ -101,9 +102,14 @@ def _synthesis(clock: Clock, phantoms: Phantoms, runs: Path, written: Path) -> S
             ),
             Picture(folder / "contact_sheet.png", "Contact sheet of synthetic radiographs", "The first samples."),
         ],
-        command="augmentor train chest_xray --data phantoms/chest\naugmentor synthesize --n 48",
+        command=_command("train chest_xray --data phantoms/chest", changes) + f"\naugmentor synthesize --n {SAMPLES}",
         files=["written/chest/labels.csv", "written/chest/sample_000000.dcm", "written/chest/sample_000001.dcm"],
     )
+
+
+def _command(words: str, changes: Sequence[str]) -> str:
+    """What a person would type in the demo's folder."""
+    return " ".join([f"augmentor {words}", *(f"--set {change}" for change in changes)])
 
 
 def _by_finding(folder: Path, what: str) -> list[np.ndarray]:
@@ -129,7 +135,7 @@ def _slices(clock: Clock, source: Path, truth: Path, kind: str, runs: Path, writ
     recipe = {"ct": "ct_missing_slices", "mr": "mri_missing_slices"}[kind]
     run: Run = clock.time(
         f"train to fill {kind.upper()} slices",
-        lambda: train(recipe, data=others, changes=("game.images=6000",), runs=runs),
+        lambda: train(recipe, data=others, changes=SHORT, runs=runs),
     )
     suffix = "" if kind == "ct" else ".nii.gz"
     out, plain = written / f"{kind}_filled{suffix}", written / f"{kind}_linear{suffix}"
@@ -150,7 +156,8 @@ def _slices(clock: Clock, source: Path, truth: Path, kind: str, runs: Path, writ
             )
         ],
         table=table,
-        command=f"augmentor fill phantoms/{source.name} -o written/{out.name}",
+        command=_command(f"train {recipe} --data phantoms/{others.name}", SHORT)
+        + f"\naugmentor fill phantoms/{source.name} -o written/{out.name}",
         files=[f"written/{out.name}" + ("/slice_0005.dcm" if kind == "ct" else ""), f"written/{out.name}.json"],
     )
 
@@ -163,9 +170,7 @@ def _hole_slices(source: Path) -> np.ndarray:
 def _clouds(clock: Clock, phantoms: Phantoms, runs: Path, written: Path) -> Section:
     run: Run = clock.time(
         "train to fill clouds",
-        lambda: train(
-            "sentinel2_clouds", data=phantoms.stack, masks=phantoms.clouds, changes=("game.images=6000",), runs=runs
-        ),
+        lambda: train("sentinel2_clouds", data=phantoms.stack, masks=phantoms.clouds, changes=SHORT, runs=runs),
     )
     out, plain = written / "clouds_filled", written / "clouds_linear"
     filled = clock.time(
@@ -181,7 +186,8 @@ def _clouds(clock: Clock, phantoms: Phantoms, runs: Path, written: Path) -> Sect
         "the clear pixels of the same stack. Every clear pixel is unchanged, bit for bit; nodata stays nodata.",
         [Picture(filled.files[-1], "Dates before and after filling", "Before, with holes black, and after.")],
         table=table,
-        command="augmentor fill phantoms/stack --mask phantoms/clouds -o written/clouds_filled",
+        command=_command("train sentinel2_clouds --data phantoms/stack --masks phantoms/clouds", SHORT)
+        + "\naugmentor fill phantoms/stack --mask phantoms/clouds -o written/clouds_filled",
         files=[f"written/clouds_filled/{path.name}" for path in filled.files[:2]],
     )
 
