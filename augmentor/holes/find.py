@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from augmentor.errors import NothingToFill
 from data_adapters import Scene, Window, open_scenes
-from data_adapters.errors import GeometryError, GridMismatch
+from data_adapters.errors import GridMismatch
 
 Mask = NDArray[np.bool_]
 Holes = Callable[[Window], Mask]
@@ -122,6 +122,3 @@ def find(scene: Scene, mask: Path | None) -> tuple[Holes, str]:
         raise NothingToFill("a single image has no slices to miss", where=scene.path, do="give --mask")
     holes, slots = missing_slices(scene)
     return holes, f"{len(slots)} missing slices ({', '.join(map(str, slots))})"
-
-
-__all__ = ["GeometryError", "Holes", "Mask", "find", "masked", "missing_slices", "nodata"]
