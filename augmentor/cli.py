@@ -26,7 +26,7 @@ def answers(verb: Callable[..., Any]) -> Callable[..., Any]:
             click.echo(f"{type(error).__name__}: {error}", err=True)
             sys.exit(2)
         except KeyboardInterrupt:
-            click.echo("interrupted: the same command with the same arguments goes on", err=True)
+            click.echo("interrupted: `synthesize` goes on with the same command, `train` with --resume", err=True)
             sys.exit(130)
 
     return wrapped
