@@ -15,7 +15,7 @@ from PIL.PngImagePlugin import PngInfo
 
 from data_adapters.atomic import replacing
 from data_adapters.errors import BrokenFile, Unwritable, UserError
-from data_adapters.scene import Channel, Grid, Patch, Pixels, Provenance, Scene, Template, Window, to_stored
+from data_adapters.scene import Channel, Grid, Patch, Pixels, Provenance, Scene, Template, Window, one_each, to_stored
 
 NAME = "png"
 SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".webp")
@@ -36,14 +36,7 @@ def claims(path: Path, head: bytes) -> bool:
 
 def scan(files: Sequence[Path]) -> tuple[list[Scene], list[UserError]]:
     """One scene a file."""
-    scenes: list[Scene] = []
-    problems: list[UserError] = []
-    for path in files:
-        try:
-            scenes.append(_open(path))
-        except UserError as error:
-            problems.append(error)
-    return scenes, problems
+    return one_each(files, _open)
 
 
 def _mode(image: Image.Image) -> str:

@@ -27,6 +27,7 @@ from data_adapters.scene import (
     Scene,
     Template,
     Window,
+    one_each,
     to_stored,
     working_dtype,
 )
@@ -58,14 +59,7 @@ def _class(path: Path, head: bytes) -> Any:
 
 def scan(files: Sequence[Path]) -> tuple[list[Scene], list[UserError]]:
     """One scene a file (a 4-D file: its first volume's slices, then the next one's)."""
-    scenes: list[Scene] = []
-    problems: list[UserError] = []
-    for path in files:
-        try:
-            scenes.append(_open(path))
-        except UserError as error:
-            problems.append(error)
-    return scenes, problems
+    return one_each(files, _open)
 
 
 def _load(path: Path) -> Any:
@@ -164,22 +158,7 @@ class NiftiScene(Scene):
 
     def template(self) -> Template:
         slope, intercept = _scaling(_load(self.path))
-        dtype = np.dtype(self.dtype)
-        limits = np.iinfo(dtype) if dtype.kind in "iu" else np.finfo(dtype)
-        return Template(
-            format=NAME,
-            kind=self.kind,
-            modality=self.modality,
-            channels=self.channels,
-            dtype=self.dtype,
-            low=float(limits.min) * slope + intercept,
-            high=float(limits.max) * slope + intercept,
-            slope=slope,
-            intercept=intercept,
-            bits=dtype.itemsize * 8,
-            spacing=self.grid.spacing,
-            unit=self.grid.unit,
-        )
+        return Template.like(self, slope, intercept)
 
     def write_filled(self, destination: Path, patches: Iterable[Patch], provenance: Provenance) -> list[Path]:
         if not destination.name.endswith((".nii", ".nii.gz")):

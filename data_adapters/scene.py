@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import abc
 import hashlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
@@ -12,7 +12,7 @@ from typing import Any, Literal, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from data_adapters.errors import GeometryError
+from data_adapters.errors import GeometryError, UserError
 
 Kind = Literal["image", "volume", "raster", "stack"]
 
@@ -121,6 +121,26 @@ class Template:
         return asdict(self)
 
     @classmethod
+    def like(cls, scene: Scene, slope: float, intercept: float) -> Template:
+        """The template of a scene whose stored values may take the whole range of their type."""
+        dtype = np.dtype(scene.dtype)
+        limits = np.iinfo(dtype) if dtype.kind in "iu" else np.finfo(dtype)
+        return cls(
+            format=scene.format,
+            kind=scene.kind,
+            modality=scene.modality,
+            channels=scene.channels,
+            dtype=scene.dtype,
+            low=float(limits.min) * slope + intercept,
+            high=float(limits.max) * slope + intercept,
+            slope=slope,
+            intercept=intercept,
+            bits=dtype.itemsize * 8,
+            spacing=scene.grid.spacing,
+            unit=scene.grid.unit,
+        )
+
+    @classmethod
     def from_dict(cls, record: Mapping[str, Any]) -> Template:
         known = dict(record)
         known["channels"] = tuple(Channel(**c) for c in known["channels"])
@@ -190,6 +210,18 @@ class Scene(abc.ABC):
     @property
     def plane(self) -> Window:
         return Window(0, 0, self.shape[2], self.shape[3])
+
+
+def one_each(files: Sequence[Path], open_one: Callable[[Path], Scene]) -> tuple[list[Scene], list[UserError]]:
+    """A scene a file, and an error for each that gives none."""
+    scenes: list[Scene] = []
+    problems: list[UserError] = []
+    for path in files:
+        try:
+            scenes.append(open_one(path))
+        except UserError as error:
+            problems.append(error)
+    return scenes, problems
 
 
 def working_dtype(stored: np.dtype[Any], slope: float = 1.0, intercept: float = 0.0) -> type[np.floating[Any]]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -49,25 +49,8 @@ class GeoTiffScene(Scene):
 
     def template(self) -> Template:
         file = self.acquisitions[0][0]
-        scale, offset = file.scales[0], file.offsets[0]
-        dtype = np.dtype(self.dtype)
-        limits = np.iinfo(dtype) if dtype.kind in "iu" else np.finfo(dtype)
-        return Template(
-            format="geotiff",
-            kind=self.kind,
-            modality=self.modality,
-            channels=self.channels,
-            dtype=self.dtype,
-            low=float(limits.min) * scale + offset,
-            high=float(limits.max) * scale + offset,
-            slope=scale,
-            intercept=offset,
-            bits=dtype.itemsize * 8,
-            spacing=self.grid.spacing,
-            unit=self.grid.unit,
-            crs=file.crs,
-            nodata=file.nodata if file.nodata is None or np.isfinite(file.nodata) else None,
-        )
+        nodata = file.nodata if file.nodata is None or np.isfinite(file.nodata) else None
+        return replace(Template.like(self, file.scales[0], file.offsets[0]), crs=file.crs, nodata=nodata)
 
     def write_filled(self, destination: Path, patches: Iterable[Patch], provenance: Provenance) -> list[Path]:
         from data_adapters.geotiff.write import FilledFile
