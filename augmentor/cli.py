@@ -85,9 +85,7 @@ def train(
 
     if recipe is None and resume is None:
         raise RecipeError("no recipe named", do="give one, or --resume; `augmentor recipes` lists the shipped ones")
-    run = train(
-        recipe or "", data=data, masks=masks, changes=changes, runs=runs, resume=resume is not None and (resume or True)
-    )
+    run = train(recipe or "", data=data, masks=masks, changes=changes, runs=runs, resume=resume or False)
     click.echo(f"{run.folder}: trained")
 
 

@@ -12,7 +12,7 @@ from typing import TypeVar
 import numpy as np
 
 from augmentor.errors import OutputInTheWay
-from augmentor.fill import fill
+from augmentor.fill import fill, filled_scene
 from augmentor.holes.find import find
 from augmentor.inspect import inspect
 from augmentor.measures.filling import Closeness, closeness
@@ -20,6 +20,7 @@ from augmentor.report.page import Picture, Section, write_page
 from augmentor.report.pictures import contact_sheet
 from augmentor.run import Run
 from augmentor.synthesize import synthesize
+from augmentor.tiles import whole_tile
 from augmentor.train import train
 from data_adapters import Scene, open_scenes
 from data_adapters.atomic import write_json
@@ -88,7 +89,7 @@ def _synthesis(clock: Clock, phantoms: Phantoms, runs: Path, written: Path) -> S
     folder = clock.time("synthesize DICOM", lambda: synthesize(SAMPLES, run=run.folder, out=written / "chest"))
     scaling = run.facts.scaling
     picture = written / "chest_real_and_synthetic.png"
-    sides = [_by_finding(phantoms.chest, "real"), _by_finding(folder, "synthetic")]
+    sides = [_by_finding(phantoms.chest), _by_finding(folder)]
     contact_sheet([tile for side in sides for tile in side], scaling, picture, columns=8)
     return Section(
         "Synthetic radiographs, written as DICOM",
@@ -112,10 +113,8 @@ def _command(words: str, changes: Sequence[str]) -> str:
     return " ".join([f"augmentor {words}", *(f"--set {change}" for change in changes)])
 
 
-def _by_finding(folder: Path, what: str) -> list[np.ndarray]:
+def _by_finding(folder: Path) -> list[np.ndarray]:
     """Eight images of each finding, whole, at 64 × 64."""
-    from augmentor.tiles import whole_tile
-
     with (folder / "labels.csv").open() as stream:
         rows = list(csv.DictReader(stream))
     tiles = []
@@ -141,7 +140,7 @@ def _slices(clock: Clock, source: Path, truth: Path, kind: str, runs: Path, writ
     out, plain = written / f"{kind}_filled{suffix}", written / f"{kind}_linear{suffix}"
     filled = clock.time(f"fill {kind.upper()} slices", lambda: fill(source, out, run=run.folder, runs=runs))
     fill(source, plain, prior_only=True, runs=runs)
-    hole = _hole_slices(source)
+    hole = _hole(source, None)
     table = _table(truth, {"linear interpolation": plain, "T2T-GAN over it": out}, hole)
     return Section(
         f"Missing {kind.upper()} slices, rebuilt",
@@ -162,9 +161,10 @@ def _slices(clock: Clock, source: Path, truth: Path, kind: str, runs: Path, writ
     )
 
 
-def _hole_slices(source: Path) -> np.ndarray:
+def _hole(source: Path, mask: Path | None) -> np.ndarray:
+    """Where a scene was to be rebuilt: (S, H, W)."""
     scene = open_scenes(source)[0]
-    return find(scene, None)[0](scene.plane)[0]
+    return find(scene, mask)[0](scene.plane)[0]
 
 
 def _clouds(clock: Clock, phantoms: Phantoms, runs: Path, written: Path) -> Section:
@@ -177,8 +177,7 @@ def _clouds(clock: Clock, phantoms: Phantoms, runs: Path, written: Path) -> Sect
         "fill clouds", lambda: fill(phantoms.stack, out, mask=phantoms.clouds, run=run.folder, runs=runs)
     )
     fill(phantoms.stack, plain, mask=phantoms.clouds, prior_only=True, runs=runs)
-    scene = open_scenes(phantoms.stack)[0]
-    hole = find(scene, phantoms.clouds)[0](scene.plane)[0]
+    hole = _hole(phantoms.stack, phantoms.clouds)
     table = _table(phantoms.stack_truth, {"linear between dates, matched": plain, "T2T-GAN over it": out}, hole)
     return Section(
         "Clouded ground, rebuilt",
@@ -194,11 +193,10 @@ def _clouds(clock: Clock, phantoms: Phantoms, runs: Path, written: Path) -> Sect
 
 def _table(truth: Path, answers: dict[str, Path], hole: np.ndarray) -> list[tuple[str, str, str]]:
     """PSNR and SSIM of each answer inside the holes."""
-    wanted = _whole(open_scenes(truth)[0])
+    real = open_scenes(truth)[0]
     rows = [("inside the holes", "PSNR", "SSIM")]
     for name, path in answers.items():
-        scene = next(s for s in open_scenes(path) if s.shape == open_scenes(truth)[0].shape)
-        found: Closeness = closeness(_whole(scene), wanted, hole)
+        found: Closeness = closeness(_whole(filled_scene(path, real)), _whole(real), hole)
         rows.append((name, f"{found.psnr:.2f} dB", f"{found.ssim:.4f}"))
     return rows
 

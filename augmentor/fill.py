@@ -109,7 +109,7 @@ def fill(
         {**provenance.as_dict(), "holes": said, "pixels": count, "files": [f.name for f in files]},
     )
     picture = out.with_name(f"{out.name}.png")
-    _show(scene, files[0] if scene.kind != "stack" and len(scene.files) == 1 else out, sorted(touched), picture)
+    _show(scene, out if len(scene.files) > 1 else files[0], sorted(touched), picture)
     return Filled((*files, side_car, picture), method, said, count)
 
 
@@ -278,9 +278,14 @@ def _scaling(scene: Scene, holes: Holes, run: Run | None) -> Scaling:
     return Scaling.fit(np.moveaxis(pixels.values, 1, 0), known, None)
 
 
+def filled_scene(out: Path, like: Scene) -> Scene:
+    """The scene that ``fill`` wrote to a path, told from the mask of what was made beside it."""
+    return next(s for s in open_scenes(out) if s.channels == like.channels and s.shape == like.shape)
+
+
 def _show(scene: Scene, out: Path, touched: list[int], picture: Path) -> None:
     """Before, with holes black, beside after: cuts across the slices of a volume, else slices themselves."""
-    filled = next(s for s in open_scenes(out) if s.channels == scene.channels and s.shape == scene.shape)
+    filled = filled_scene(out, scene)
     if scene.kind == "volume":
         rows, columns = scene.shape[2:]
         cuts = (Window(rows // 2, 0, 1, columns), Window(0, columns // 2, rows, 1))

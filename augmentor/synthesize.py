@@ -74,15 +74,16 @@ def synthesize(
     provenance = Provenance(TOOL, tool_version(), "T2T-GAN", found.recipe.digest(), found.checkpoint_digest(), seed)
     claim(out, {**provenance.as_dict(), "format": template.format, "asked": dict(asked)})
     done = _written(out)
+    generator = load_generator(found)
     with _appending(out / LABELS, ["file", *facts.conditions]) as row, progress("synthesize", n, done) as advance:
-        for sample in samples(load_generator(found), facts, done, n, seed, asked):
+        for sample in samples(generator, facts, done, n, seed, asked):
             stem = out / f"sample_{sample.index:06d}"
             made_by = replace(provenance, index=sample.index, conditions=sample.conditions)
             files = writer.write_sample(stem, sample.pixels[:, None], template, made_by)
             named = files[0] if len(files) == 1 else stem
             row([named.name, *(sample.conditions.get(name, "") for name in facts.conditions)])
             advance(sample.index + 1, "")
-    first = list(samples(load_generator(found), facts, 0, min(n, SHEET), seed, asked))
+    first = list(samples(generator, facts, 0, min(n, SHEET), seed, asked))
     contact_sheet([s.pixels for s in first], facts.scaling, out / "contact_sheet.png")
     return out
 

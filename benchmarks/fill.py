@@ -23,7 +23,7 @@ import numpy as np
 import rasterio
 from numpy.typing import NDArray
 
-from augmentor.fill import fill
+from augmentor.fill import fill, filled_scene
 from augmentor.holes.find import find
 from augmentor.holes.priors import ALONG
 from augmentor.measures.filling import closeness
@@ -59,7 +59,7 @@ def classical(scene: Scene, hole: NDArray[np.bool_], truth: NDArray[Any]) -> dic
 
 def whole(path: Path, like: Scene) -> NDArray[Any]:
     """All pixels of the filled scene in a folder or file."""
-    scene = next(s for s in open_scenes(path) if s.shape == like.shape)
+    scene = filled_scene(path, like)
     return scene.read(0, scene.shape[1]).values
 
 

@@ -96,17 +96,7 @@ class ImageScene(Scene):
         return Pixels(values, valid & (planes[-1:] > 0) if len(planes) > self.shape[0] else valid)
 
     def template(self) -> Template:
-        high = float(np.iinfo(self.dtype).max)
-        return Template(
-            format=NAME,
-            kind=self.kind,
-            modality=self.modality,
-            channels=self.channels,
-            dtype=self.dtype,
-            low=0.0,
-            high=high,
-            bits=16 if self.dtype == "uint16" else 8,
-        )
+        return Template.like(self, slope=1.0, intercept=0.0)
 
     def write_filled(self, destination: Path, patches: Iterable[Patch], provenance: Provenance) -> list[Path]:
         if destination.suffix.lower() != ".png":

@@ -115,7 +115,6 @@ class Template:
     unit: str = ""
     crs: str = ""
     nodata: float | None = None
-    inverted: bool = False
 
     def as_dict(self) -> dict[str, Any]:
         return asdict(self)

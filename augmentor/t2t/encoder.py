@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from math import prod
+
 from torch import Tensor, nn
 
 from augmentor.t2t.presets import Preset, steps
@@ -23,9 +25,7 @@ class T2TEncoder(nn.Module):
             self.fusions.append(TokenTransformer(channels, preset.token_width, step, normalise=index > 0))
             channels = preset.token_width
         self.project = SoftSplit(channels, preset.backbone.width, chain[-1])
-        total = 1
-        for step in chain:
-            total *= step.stride
+        total = prod(step.stride for step in chain)
         grid = (tile[0] // total, tile[1] // total)
         self.position = nn.Parameter(self.project.weight.new_zeros(1, preset.backbone.width, *grid).normal_(std=0.02))
         self.blocks = nn.ModuleList(Block(preset.backbone.width, preset.heads) for _ in range(preset.backbone.depth))

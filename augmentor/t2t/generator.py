@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import accumulate
+from operator import mul
 
 import torch
 from torch import Tensor, nn
@@ -34,11 +36,10 @@ class Generator(nn.Module):
     ) -> None:
         super().__init__()
         stages = preset.stages
-        chain = list(reversed(steps(tile, len(stages))))
-        strides = [1]
-        for step in reversed(chain):
-            strides.append(strides[-1] * step.stride)
-        strides = strides[:0:-1]  # pixels a token of each stage, coarsest first
+        splits = steps(tile, len(stages))
+        chain = splits[::-1]
+        # Pixels a token of each stage, coarsest first.
+        strides = list(accumulate((step.stride for step in splits), mul))[::-1]
         grid = (tile[0] // strides[0], tile[1] // strides[0])
         width = stages[0].width
 

@@ -23,6 +23,7 @@ class LatentPrior(nn.Module):
     """Latents ~ N(centre + shift(conditions), covariance); the standard normal until fitted."""
 
     centre: Tensor
+    shifts: Tensor
     factor: Tensor
 
     def __init__(self, latent: int, conditions: Sequence[ClassCondition]) -> None:
@@ -31,8 +32,6 @@ class LatentPrior(nn.Module):
         self.register_buffer("factor", torch.eye(latent))
         self.sizes = [len(c.classes) + 1 for c in conditions]
         self.register_buffer("shifts", torch.zeros(sum(self.sizes), latent))
-
-    shifts: Tensor
 
     def forward(self, noise: Tensor, conditions: Tensor) -> Tensor:
         """Standard normal noise (B, latent) and condition indices (B, K) -> latents (B, latent)."""

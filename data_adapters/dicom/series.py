@@ -82,7 +82,6 @@ class DicomScene(Scene):
             bits=bits,
             spacing=self.grid.spacing,
             unit="mm",
-            inverted=decode.is_inverted(header),
         )
 
     def write_filled(self, destination: Path, patches: Iterable[Patch], provenance: Provenance) -> list[Path]:

@@ -9,6 +9,7 @@ from typing import Any
 import nibabel
 import numpy as np
 import rasterio
+from hypothesis import strategies as st
 from nibabel.nifti1 import Nifti1Extension
 from numpy.typing import NDArray
 from pydicom.dataset import Dataset, FileMetaDataset
@@ -17,7 +18,7 @@ from rasterio.control import GroundControlPoint
 from rasterio.enums import ColorInterp
 from rasterio.transform import from_origin
 
-from data_adapters import Channel, Patch, Provenance, Scene, Template, Window, open_scenes
+from data_adapters import Channel, Patch, Pixels, Provenance, Scene, Template, Window, open_scenes
 
 SHARED = Path(__file__).resolve().parents[3] / "shared" / "data"
 """Real data, beside the checkout where someone has put it; tests that need it skip without."""
@@ -263,3 +264,15 @@ def template(form: str, **changes: Any) -> Template:
         "png": Template("png", "image", "", (Channel("gray"),), "uint8", 0, 255, bits=8),
     }  # fmt: skip
     return Template(**{**vars(known[form]), **changes})
+
+
+def draw_part(data: Any, scene: Scene) -> tuple[Pixels, Pixels]:
+    """A window of some slices as hypothesis draws it: as it is read, and as it is cut from the whole."""
+    first, row, column = (data.draw(st.integers(0, n - 1)) for n in scene.shape[1:])
+    count, height, width = (
+        data.draw(st.integers(1, n - f)) for n, f in zip(scene.shape[1:], (first, row, column), strict=True)
+    )
+    window = Window(row, column, height, width)
+    whole = scene.read(0, scene.shape[1])
+    region = (slice(None), slice(first, first + count), *window.slices)
+    return scene.read(first, count, window), Pixels(whole.values[region], whole.valid[region])

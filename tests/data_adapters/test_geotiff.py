@@ -11,6 +11,7 @@ from adapter_factories import (
     SHARED,
     bits_equal,
     can_say,
+    draw_part,
     everything,
     geotiff,
     only,
@@ -442,14 +443,9 @@ def scene(request, tmp_path_factory):
 @settings(max_examples=20, deadline=None)
 @given(data=st.data())
 def test_a_window_is_a_part_of_the_whole(scene, data):
-    first, row, column = (data.draw(st.integers(0, n - 1)) for n in scene.shape[1:])
-    count, height, width = (
-        data.draw(st.integers(1, n - f)) for n, f in zip(scene.shape[1:], (first, row, column), strict=True)
-    )
-    window = Window(row, column, height, width)
-    part, whole = scene.read(first, count, window), scene.read(0, scene.shape[1])
-    assert np.array_equal(part.values, whole.values[:, first : first + count, *window.slices])
-    assert np.array_equal(part.valid, whole.valid[:, first : first + count, *window.slices])
+    part, cut = draw_part(data, scene)
+    assert np.array_equal(part.values, cut.values)
+    assert np.array_equal(part.valid, cut.valid)
 
 
 # Samples

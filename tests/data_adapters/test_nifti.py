@@ -3,7 +3,7 @@
 import nibabel
 import numpy as np
 import pytest
-from adapter_factories import SHARED, bits_equal, everything, nifti, noise, only, patch, provenance, template
+from adapter_factories import SHARED, bits_equal, draw_part, everything, nifti, noise, only, patch, provenance, template
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from nibabel.affines import from_matvec
@@ -203,13 +203,8 @@ def scene(request, tmp_path_factory):
 @settings(max_examples=20, deadline=None)
 @given(data=st.data())
 def test_a_window_is_a_part_of_the_whole(scene, data):
-    first, row, column = (data.draw(st.integers(0, n - 1)) for n in scene.shape[1:])
-    count, height, width = (
-        data.draw(st.integers(1, n - f)) for n, f in zip(scene.shape[1:], (first, row, column), strict=True)
-    )
-    window = Window(row, column, height, width)
-    part, whole = scene.read(first, count, window), scene.read(0, scene.shape[1])
-    assert bits_equal(part.values, np.ascontiguousarray(whole.values[:, first : first + count, *window.slices]))
+    part, cut = draw_part(data, scene)
+    assert bits_equal(part.values, np.ascontiguousarray(cut.values))
     assert part.valid.all()
 
 
