@@ -12,14 +12,14 @@ from itertools import pairwise
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import adaptive_avg_pool2d, avg_pool2d, interpolate, l1_loss
+from torch.nn.functional import interpolate, l1_loss
 from torch.nn.utils.parametrizations import spectral_norm
 
 from augmentor.rivals.dcgan import start
+from augmentor.rivals.fastgan_blocks import Doubling, Excitation, Halving, convolution
 from augmentor.rivals.rival import (
     LEAST_LATENT,
     Generator,
-    Noise,
     Projection,
     Published,
     Rival,
@@ -45,39 +45,6 @@ RECIPE = Published(
     half_life=5_542,  # a decay of 0.999 a step of 8 images
     augmentation=1.0,
 )
-
-
-def convolution(channels: int, width: int, kernel: int, stride: int = 1, padding: int = 0) -> nn.Module:
-    """A convolution without bias, spectrally normalised as all of the authors' released networks are."""
-    return spectral_norm(nn.Conv2d(channels, width, kernel, stride, padding, bias=False))
-
-
-class Doubling(nn.Sequential):
-    """Nearest upsampling and one convolution, or two with noise.
-
-    (B, channels, side / 2, side / 2) -> (B, width, side, side).
-    """
-
-    def __init__(self, channels: int, width: int, side: int, *, noisy: bool = False) -> None:
-        layers: list[nn.Module] = [nn.Upsample(scale_factor=2.0)]
-        for inputs in (channels, width) if noisy else (channels,):
-            layers.append(convolution(inputs, 2 * width, 3, padding=1))
-            layers += [Noise(side)] if noisy else []
-            layers += [nn.BatchNorm2d(2 * width), nn.GLU(dim=1)]
-        super().__init__(*layers)
-
-
-class Excitation(nn.Module):
-    """Skip-layer excitation: coarse (B, channels, h, w) scales the channels of fine (B, width, H, W); section 3.1."""
-
-    def __init__(self, channels: int, width: int) -> None:
-        super().__init__()
-        self.squeeze = convolution(channels, width, 4)
-        self.excite = convolution(width, width, 1)
-
-    def forward(self, coarse: Tensor, fine: Tensor) -> Tensor:
-        squeezed = nn.functional.silu(self.squeeze(adaptive_avg_pool2d(coarse, 4)))
-        return fine * torch.sigmoid(self.excite(squeezed))
 
 
 class FastGANGenerator(Generator):
@@ -110,25 +77,6 @@ class FastGANGenerator(Generator):
             if fine in self.skips:
                 grids[fine] = self.excitations[str(fine)](grids[self.skips[fine]], grids[fine])
         return torch.tanh(self.to_image(grids[self.sides[-1]]))
-
-
-class Halving(nn.Module):
-    """The mean of two convolutions and of a pooled one: (B, channels, h, w) -> (B, width, h / 2, w / 2)."""
-
-    def __init__(self, channels: int, width: int) -> None:
-        super().__init__()
-        self.main = nn.Sequential(
-            convolution(channels, width, 4, 2, 1),
-            nn.BatchNorm2d(width),
-            nn.LeakyReLU(0.2),
-            convolution(width, width, 3, padding=1),
-            nn.BatchNorm2d(width),
-            nn.LeakyReLU(0.2),
-        )
-        self.direct = nn.Sequential(convolution(channels, width, 1), nn.BatchNorm2d(width), nn.LeakyReLU(0.2))
-
-    def forward(self, x: Tensor) -> Tensor:
-        return (self.main(x) + self.direct(avg_pool2d(x, 2))) / 2
 
 
 class Decoder(nn.Sequential):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Protocol
 
 import torch
@@ -123,7 +122,7 @@ class RivalGame(nn.Module):
             return self.discriminator.study(shown, conditions, self.random)
         return self.discriminator(shown, conditions), shown.new_zeros(())
 
-    def _penalty(self, judge: Callable[[Tensor], Logits], real: Tensor, fake: Tensor) -> Tensor:
+    def _penalty(self, judge: penalties.Judge, real: Tensor, fake: Tensor) -> Tensor:
         if self.published.penalty == "r1":
             return penalties.exact(judge, real, self.published.gamma)
         if self.published.penalty == "wgan_gp":
@@ -139,7 +138,7 @@ class RivalGame(nn.Module):
         optimiser.step()
 
 
-def slope(judge: Callable[[Tensor], Logits], x: Tensor) -> Tensor:
+def slope(judge: penalties.Judge, x: Tensor) -> Tensor:
     """Norm of the gradient of the image logit at ``x``: (B, C, H, W) -> (B,)."""
     x = x.detach().requires_grad_(True)
     (gradient,) = torch.autograd.grad(judge(x).image.sum(), x, create_graph=True)

@@ -1,14 +1,12 @@
 """TransGAN: a generator and a discriminator of transformers alone.
 
 Source: Jiang, Chang and Wang, "TransGAN: two pure transformers can make one strong GAN, and that can
-scale up", NeurIPS 2021. Attention is written out, because the gradient penalty needs a double backward.
-A grid of tokens travels as (B, C, side, side).
+scale up", NeurIPS 2021.
 """
 
 from __future__ import annotations
 
 from itertools import accumulate
-from math import ceil
 
 import torch
 from torch import Tensor, nn
@@ -25,6 +23,7 @@ from augmentor.rivals.rival import (
     pixel_norm,
     scaled,
 )
+from augmentor.rivals.transgan_blocks import GRID, Block, Stage
 from augmentor.t2t.discriminator import Logits
 
 LATENT = 256
@@ -41,15 +40,8 @@ SHARES = {2: (3 / 4, 1 / 4), 3: (1 / 4, 1 / 4, 1 / 2)}
 """Which part of ``JUDGED`` each size of patches adds, finest first."""
 
 JUDGING_DEPTH = 3
-HEADS = 4
 COARSE = 8
 """Side of the first grid of the generator and of the last one of the discriminator."""
-
-GRID = 32
-"""Largest side whose tokens all attend to each other; beyond it they attend inside cells."""
-
-CELL = 16
-"""Side of such a cell (section 3.3)."""
 
 RECIPE = Published(
     "wasserstein",
@@ -64,77 +56,6 @@ RECIPE = Published(
     augmentation=1.0,
     clip=5.0,
 )
-
-
-class Attention(nn.Module):
-    """Multi-head self-attention: (B, N, width) -> (B, N, width).
-
-    With a ``side``, the tokens are a square of it and a learned bias for every offset between two of
-    them joins their logits (section 3.4, relative position encoding).
-    """
-
-    offsets: Tensor
-
-    def __init__(self, width: int, side: int | None = None) -> None:
-        super().__init__()
-        inner = HEADS * ceil(width / HEADS)
-        self.qkv = nn.Linear(width, 3 * inner, bias=False)
-        self.out = nn.Linear(inner, width)
-        self.bias = None
-        if side is not None:
-            place = torch.arange(side)
-            along = place[:, None] - place + side - 1
-            offsets = along[:, None, :, None] * (2 * side - 1) + along[None, :, None, :]
-            self.register_buffer("offsets", offsets.flatten(), persistent=False)
-            self.bias = nn.Parameter(torch.randn(HEADS, (2 * side - 1) ** 2) * 0.02)
-
-    def forward(self, x: Tensor) -> Tensor:
-        q, k, v = self.qkv(x).unflatten(2, (3, HEADS, -1)).permute(2, 0, 3, 1, 4)
-        logits = (q / q.shape[-1] ** 0.5) @ k.transpose(-1, -2)
-        if self.bias is not None:
-            # In place: these are the largest tensors of the network.
-            logits += self.bias.index_select(1, self.offsets).view(HEADS, *logits.shape[-2:])
-        return self.out((logits.softmax(dim=-1) @ v).transpose(1, 2).flatten(2))
-
-
-class Block(nn.Module):
-    """A transformer block whose norms only divide by the root mean square of a token (section 3.4)."""
-
-    def __init__(self, width: int, hidden: int, side: int | None = None) -> None:
-        super().__init__()
-        self.attention = Attention(width, side)
-        self.mlp = nn.Sequential(nn.Linear(width, hidden), nn.GELU(), nn.Linear(hidden, width))
-
-    def forward(self, x: Tensor) -> Tensor:
-        x = x + self.attention(pixel_norm(x, dim=-1))
-        return x + self.mlp(pixel_norm(x, dim=-1))
-
-
-class Stage(nn.Module):
-    """Blocks on one grid with its learned positions; large grids attend inside cells of 16 × 16 tokens."""
-
-    def __init__(self, width: int, hidden: int, side: int, depth: int) -> None:
-        super().__init__()
-        self.cell = side if side <= GRID else CELL
-        self.position = nn.Parameter(torch.randn(width, side, side) * 0.02)
-        self.blocks = nn.Sequential(*(Block(width, hidden, self.cell) for _ in range(depth)))
-
-    def forward(self, x: Tensor) -> Tensor:
-        x = x + self.position
-        return from_cells(self.blocks(to_cells(x, self.cell)), x.shape)
-
-
-def to_cells(x: Tensor, cell: int) -> Tensor:
-    """(B, C, side, side) -> (B · cells, cell², C)."""
-    cut = x.unflatten(3, (-1, cell)).unflatten(2, (-1, cell))
-    return cut.permute(0, 2, 4, 3, 5, 1).flatten(3, 4).flatten(0, 2)
-
-
-def from_cells(tokens: Tensor, shape: torch.Size) -> Tensor:
-    """The way back, to ``shape`` (B, C, side, side)."""
-    cell = round(tokens.shape[1] ** 0.5)
-    cut = tokens.view(shape[0], shape[2] // cell, shape[3] // cell, cell, cell, shape[1])
-    return cut.permute(0, 5, 1, 3, 2, 4).reshape(shape)
 
 
 class TransGANGenerator(Generator):
@@ -159,7 +80,6 @@ class TransGANGenerator(Generator):
             for s, side, depth in zip(shrunk, sides, depths, strict=True)
         )
         self.to_image = nn.Conv2d(embedding // shrunk[-1], channels, 1)
-        self.apply(start)
 
     def forward(self, z: Tensor, conditions: Tensor) -> Tensor:
         x = self.first(torch.cat([z, conditions], dim=1)).unflatten(1, (-1, COARSE, COARSE))
@@ -190,7 +110,6 @@ class TransGANDiscriminator(Discriminator):
         self.last = Block(widths[-1], 4 * widths[-1])
         self.logit = nn.Linear(widths[-1], 1)
         self.projection = Projection(conditions, widths[-1])
-        self.apply(start)
 
     def forward(self, x: Tensor, conditions: Tensor) -> Logits:
         grids = [patch(x) for patch in self.patches]
@@ -200,14 +119,6 @@ class TransGANDiscriminator(Discriminator):
         tokens = torch.cat([self.token.expand(len(x), -1, -1), grid.flatten(2).transpose(1, 2)], dim=1)
         judged = pixel_norm(self.last(tokens)[:, 0])
         return Logits(self.logit(judged)[:, 0] + self.projection(judged, conditions), [])
-
-
-def start(module: nn.Module) -> None:
-    """Xavier-uniform weights and no biases."""
-    if isinstance(module, nn.Linear | nn.Conv2d):
-        nn.init.xavier_uniform_(module.weight.flatten(1))
-        if module.bias is not None:
-            nn.init.zeros_(module.bias)
 
 
 def transgan(channels: int, tile: int, conditions_width: int, width: float) -> Rival:

@@ -5,10 +5,11 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import conv2d, conv_transpose2d, interpolate
 
-from augmentor.rivals.fastgan import Excitation
+from augmentor.rivals.fastgan import FastGANDiscriminator
+from augmentor.rivals.fastgan_blocks import Excitation
 from augmentor.rivals.rival import Noise, doublings, pixel_norm, scaled
 from augmentor.rivals.style import EqualConv, EqualLinear, ModulatedConv, blur
-from augmentor.rivals.transgan import Attention, Stage, from_cells, to_cells
+from augmentor.rivals.transgan_blocks import Attention, Stage, from_cells, to_cells
 from augmentor.rivals.vitgan import L2Attention, SelfModulatedNorm
 
 
@@ -140,6 +141,19 @@ def test_skip_layer_excitation_is_a_gate_a_channel() -> None:
     squeezed = squeezed * torch.sigmoid(squeezed)
     gate = torch.sigmoid(squeezed @ excite[:, :, 0, 0].T)
     torch.testing.assert_close(layer(coarse, fine), fine * gate[:, :, None, None], atol=1e-5, rtol=1e-4)
+
+
+def test_what_is_decoded_is_compared_with_the_same_place(monkeypatch: pytest.MonkeyPatch) -> None:
+    judge = FastGANDiscriminator(1, 32, 0, 1 / 32)
+    # Features that are the image itself, and decoders that only enlarge them, have nothing left to learn.
+    monkeypatch.setattr(judge, "_grids", lambda x: [x[:, :, ::2, ::2], x[:, :, ::4, ::4]])
+    monkeypatch.setattr(judge, "_verdict", lambda grids, conditions: None)
+    for decoder in ("decode_whole", "decode_part"):
+        monkeypatch.setattr(judge, decoder, nn.Upsample(scale_factor=2.0))
+    image = interpolate(torch.randn(2, 1, 8, 8), scale_factor=4.0)
+    for seed in range(8):  # all four quarters are among them
+        _, loss = judge.study(image, torch.zeros(2, 0), torch.Generator().manual_seed(seed))
+        assert loss.item() == 0
 
 
 def test_noise_is_fresh_in_training_alone() -> None:
