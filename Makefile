@@ -27,7 +27,7 @@ lint: env
 	$(BIN)/mypy
 
 bench: env
-	$(BIN)/python -m benchmarks.chest_xray
+	$(BIN)/python -m benchmarks.gan compare
 	$(BIN)/python -m benchmarks.fill
 
 clean:

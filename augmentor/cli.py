@@ -74,10 +74,17 @@ def ingest(recipe: str, data: Path | None, changes: tuple[str, ...], store: Path
 @click.option("--masks", type=PATH, help="Cloud masks on the same grid (to train a fill run on a stack).")
 @click.option("--set", "changes", multiple=True, metavar="A.B=C", help="Change a value of the recipe.")
 @click.option("--resume", is_flag=False, flag_value="latest", help="Go on with an interrupted run (the latest).")
+@click.option("--from", "start", metavar="RUN", help="Start from the networks of another run, as far as they fit.")
 @runs_option
 @answers
 def train(
-    recipe: str | None, data: Path | None, masks: Path | None, changes: tuple[str, ...], resume: str | None, runs: Path
+    recipe: str | None,
+    data: Path | None,
+    masks: Path | None,
+    changes: tuple[str, ...],
+    resume: str | None,
+    start: str | None,
+    runs: Path,
 ) -> None:
     """Train a run from RECIPE: a YAML file, or the name of one that is shipped (see `recipes`)."""
     from augmentor.errors import RecipeError
@@ -85,7 +92,9 @@ def train(
 
     if recipe is None and resume is None:
         raise RecipeError("no recipe named", do="give one, or --resume; `augmentor recipes` lists the shipped ones")
-    run = train(recipe or "", data=data, masks=masks, changes=changes, runs=runs, resume=resume or False)
+    if resume and start:
+        raise RecipeError("--resume and --from exclude each other", do="give one of them")
+    run = train(recipe or "", data=data, masks=masks, changes=changes, runs=runs, resume=resume or False, start=start)
     click.echo(f"{run.folder}: trained")
 
 
@@ -96,10 +105,20 @@ def train(
 @click.option("--format", type=click.Choice(["source", "dicom", "nifti", "geotiff", "png"]), help="What to write.")
 @click.option("--condition", multiple=True, metavar="NAME=VALUE", help="Ask for a value of a condition.")
 @click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True)
+@click.option("--guidance", type=float, default=1.0, show_default=True, help="How far samples follow conditions.")
+@click.option("--segmentation", type=PATH, help="Label maps to make images for (runs conditioned on them).")
 @runs_option
 @answers
 def synthesize(
-    n: int, run: str | None, out: Path | None, format: str | None, condition: tuple[str, ...], seed: int, runs: Path
+    n: int,
+    run: str | None,
+    out: Path | None,
+    format: str | None,
+    condition: tuple[str, ...],
+    seed: int,
+    guidance: float,
+    segmentation: Path | None,
+    runs: Path,
 ) -> None:
     """Write samples of a run in the source's format, with labels.csv and a contact sheet.
 
@@ -114,7 +133,17 @@ def synthesize(
         if not equals:
             raise WrongCondition(f"--condition {pair!r} has no '='", do="write it as name=value")
         asked[name] = value
-    folder = synthesize(n, run=run, out=out, format=format, condition=asked, seed=seed, runs=runs)
+    folder = synthesize(
+        n,
+        run=run,
+        out=out,
+        format=format,
+        condition=asked,
+        seed=seed,
+        guidance=guidance,
+        segmentation=segmentation,
+        runs=runs,
+    )
     click.echo(f"{folder}: {n} samples")
 
 

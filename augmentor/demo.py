@@ -121,7 +121,8 @@ def _by_finding(folder: Path) -> list[np.ndarray]:
     for finding in sorted({row["finding"] for row in rows}):
         for row in [row for row in rows if row["finding"] == finding][:8]:
             scene = open_scenes(folder / row["file"])[0]
-            tiles.append(whole_tile(scene.read(0, 1), (64, 64))[0])
+            pixels = scene.read(0, 1)
+            tiles.append(whole_tile(pixels.values[:, 0], pixels.seen[0], (64, 64)).pixels)
     return tiles
 
 

@@ -18,7 +18,20 @@ from augmentor.errors import RecipeError, TooLittleData
 from augmentor.holes.find import masked
 from augmentor.progress import note, progress
 from augmentor.recipe import Recipe
-from augmentor.tiles import Origin, Tile, TileStore, fit_mask, grid_tile, whole_tile, windows_of
+from augmentor.segmentation import label_maps
+from augmentor.tiles import (
+    Cut,
+    Origin,
+    Tile,
+    TileStore,
+    fit_mask,
+    grid_tile,
+    padded_labels,
+    starts,
+    whole_labels,
+    whole_tile,
+    windows_of,
+)
 from data_adapters import Scene, Template, Window, open_scenes
 
 FEWEST = 16
@@ -47,37 +60,49 @@ def ingest(recipe: Recipe, store: Path = Path("tiles")) -> TileStore:
         if unlabelled:
             note(f"{unlabelled} of {len(scenes)} images are not in {recipe.data.labels} and left out")
         scenes = [scene for scene in scenes if scene.path in rows]
+    maps = label_maps(scenes, recipe.segmentation.path) if recipe.segmentation.path else {}
     groups = {scene.name: _group(recipe, scene, rows) for scene in scenes}
     held_out = _split(recipe, sorted(set(groups.values())))
     template = scenes[0].template()
     if recipe.data.modality:
         template = replace(template, modality=recipe.data.modality)
-    spans: list[float] = []
+    spans: list[tuple[float, ...]] = []
 
     def cut() -> Iterator[Tile]:
         with progress("ingest", len(scenes)) as advance:
             for number, scene in enumerate(scenes):
-                conditions = {name: rows[scene.path][c.column] for name, c in recipe.conditions.items()}
-                for tile, span in _tiles(recipe, scene):
+                row = rows.get(scene.path, {})
+                for tile, span in _tiles(recipe, scene, maps.get(scene.name)):
                     spans.append(span)
                     group = groups[scene.name]
                     aside = _aside(recipe, tile.origin, group, held_out)
+                    conditions = _conditions(recipe, scene, tile.origin.slice, row)
                     origin = replace(tile.origin, group=group, held_out=aside, conditions=conditions)
                     yield replace(tile, origin=origin)
                 advance(number + 1, "")
 
-    count = found.write(cut(), scenes[0].shape[0], recipe.tiles.size)
+    count = found.write(cut(), scenes[0].shape[0], recipe.tiles.size, labelled=bool(maps))
     if count < FEWEST or not found.rows(True) or not found.rows(False):
         raise TooLittleData(
             f"{count} tiles of {len(set(groups.values()))} patients or places",
             where=recipe.data.path,
             do=f"give at least {FEWEST} tiles of two groups, or lower tiles.valid_at_least",
         )
-    span = float(np.median(spans))
-    between, down, across = template.spacing
-    template = replace(template, spacing=(between, down * span, across * span))
+    # A plane's span has no part along the slices, whose distance stays as it is.
+    along, down, across = (1.0, *np.median(spans, axis=0).tolist())[-3:]
+    between, rows_apart, columns_apart = template.spacing
+    template = replace(template, spacing=(between * along, rows_apart * down, columns_apart * across))
     found.finish({"source": str(recipe.data.path), "tiles": count, "template": template.as_dict()})
     return found
+
+
+def cut_maps(path: Path, recipe: Recipe) -> list[NDArray[np.int32]]:
+    """Label maps cut as the recipe cuts its images, to make images for."""
+    return [
+        _labels(scene, recipe, window, index)
+        for scene in open_scenes(path)
+        for window, index, _ in _cuts(recipe, scene)
+    ]
 
 
 def template_of(store: TileStore) -> Template:
@@ -87,8 +112,12 @@ def template_of(store: TileStore) -> Template:
 
 def _digest(recipe: Recipe, scenes: list[Scene]) -> str:
     """Changes when the data, or how it is cut, changes."""
-    said = recipe.model_dump(mode="json", include={"data", "conditions", "tiles", "task", "seed"})
-    seen = [(str(f), f.stat().st_size, f.stat().st_mtime_ns) for scene in scenes for f in scene.files]
+    said = recipe.model_dump(mode="json", include={"data", "conditions", "segmentation", "tiles", "task", "seed"})
+    files = [file for scene in scenes for file in scene.files]
+    maps = recipe.segmentation.path
+    if maps is not None:
+        files += sorted(maps.rglob("*")) if maps.is_dir() else [maps] if maps.exists() else []
+    seen = [(str(f), f.stat().st_size, f.stat().st_mtime_ns) for f in files]
     return hashlib.sha256(json.dumps([said, seen], sort_keys=True).encode()).hexdigest()
 
 
@@ -104,7 +133,7 @@ def _labelled(recipe: Recipe, scenes: list[Scene]) -> dict[Path, labels.Row]:
         return {}
     folder = recipe.data.path if recipe.data.path.is_dir() else recipe.data.path.parent
     path = folder / recipe.data.labels
-    columns = [condition.column for condition in recipe.conditions.values()]
+    columns = [condition.column for condition in recipe.conditions.values() if condition.column]
     if recipe.data.group:
         columns.append(recipe.data.group)
     return labels.match(labels.read(path, columns), path, [scene.path for scene in scenes])
@@ -131,30 +160,67 @@ def _aside(recipe: Recipe, origin: Origin, group: str, held_out: set[str]) -> bo
     return place[0] / 256 < recipe.tiles.held_out
 
 
-def _tiles(recipe: Recipe, scene: Scene) -> Iterator[tuple[Tile, float]]:
+def _conditions(recipe: Recipe, scene: Scene, index: int, row: labels.Row) -> dict[str, str]:
+    """What is known of a tile that was cut from slice ``index``, by condition."""
+    found = {}
+    for name, condition in recipe.conditions.items():
+        if condition.column:
+            value = row[condition.column]
+        elif condition.origin == "slice_position":
+            value = f"{index / max(1, scene.shape[1] - 1):.4f}"
+        else:
+            value = str(int(scene.dates[index][5:7])) if scene.dates else ""
+        # An empty cell is an unknown value.
+        if value:
+            found[name] = value
+    return found
+
+
+def _tiles(recipe: Recipe, scene: Scene, map: Scene | None) -> Iterator[tuple[Tile, tuple[float, ...]]]:
     """The tiles of one scene with enough observed pixels, and the source pixels that one tile pixel spans."""
-    size = recipe.tiles.size
+    size, whole = recipe.tiles.size, recipe.tiles.cut == "whole"
     covered = lru_cache(maxsize=1)(masked(scene, recipe.data.masks)) if recipe.data.masks else None
     missing = set(scene.missing()) if recipe.task == "fill" and scene.kind == "volume" else set()
-    for window, index, pixels, valid, span in _cuts(recipe, scene):
-        if index in missing:
-            valid = np.zeros_like(valid)
+    for window, index, cut in _cuts(recipe, scene):
+        valid = np.zeros_like(cut.valid) if index in missing else cut.valid
         if covered is not None:
             clouds = np.asarray(covered(window)[:, index].any(axis=0))
-            valid = valid & ~fit_mask(clouds, size, whole=recipe.tiles.cut == "whole")
+            valid = valid & ~fit_mask(clouds, size, whole=whole)
         # Filling learns from columns of slices, so that none may be dropped from the middle of one.
         if recipe.task == "fill" or valid.mean() >= recipe.tiles.valid_at_least:
+            said = _labels(map, recipe, window, index) if map is not None else None
             position = scene.grid.positions[index]
-            yield Tile(pixels, valid, Origin(scene.name, scene.group, index, position, window, False, {})), span
+            yield (
+                Tile(cut.pixels, valid, said, Origin(scene.name, scene.group, index, position, window, False, {})),
+                cut.span,
+            )
 
 
-def _cuts(recipe: Recipe, scene: Scene) -> Iterator[tuple[Window, int, NDArray[np.float32], NDArray[np.bool_], float]]:
-    """Window, slice, pixels, valid and span of every tile, whole slices or windows as the recipe says."""
-    size = recipe.tiles.size
-    if recipe.tiles.cut == "whole":
-        for index in range(scene.shape[1]):
-            yield scene.plane, index, *whole_tile(scene.read(index, 1), size)
-        return
-    for window, pixels in windows_of(scene, size, recipe.tiles.overlap):
-        for index in range(scene.shape[1]):
-            yield window, index, *grid_tile(pixels, index, size), 1.0
+def _labels(map: Scene, recipe: Recipe, window: Window, index: int) -> NDArray[np.int32]:
+    """The label map of the tile that was cut from this window and, first, this slice."""
+    size, whole = recipe.tiles.size, recipe.tiles.cut == "whole"
+    depth = 1 if len(size) == 2 else map.shape[1] if whole else min(size[0], map.shape[1])
+    values = np.rint(map.read(index, depth, window).values[0]).astype(np.int32)
+    return (whole_labels if whole else padded_labels)(values[0] if len(size) == 2 else values, size)
+
+
+def _cuts(recipe: Recipe, scene: Scene) -> Iterator[tuple[Window, int, Cut]]:
+    """Window, first slice and content of every tile: slices or volumes, whole or at full detail, as the recipe says."""
+    size, overlap = recipe.tiles.size, recipe.tiles.overlap
+    slices = scene.shape[1]
+    if recipe.tiles.cut == "whole" and len(size) == 3:
+        pixels = scene.read(0, slices)
+        yield scene.plane, 0, whole_tile(pixels.values, pixels.seen, size)
+    elif recipe.tiles.cut == "whole":
+        for index in range(slices):
+            pixels = scene.read(index, 1)
+            yield scene.plane, index, whole_tile(pixels.values[:, 0], pixels.seen[0], size)
+    elif len(size) == 3:
+        for window, pixels in windows_of(scene, size[1:], overlap):
+            for first in starts(slices, size[0], overlap):
+                part = slice(first, first + size[0])
+                yield window, first, grid_tile(pixels.values[:, part], pixels.seen[part], size)
+    else:
+        for window, pixels in windows_of(scene, size, overlap):
+            for index in range(slices):
+                yield window, index, grid_tile(pixels.values[:, index], pixels.seen[index], size)

@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from pathlib import Path
+from typing import TypeVar
+
 import torch
 from safetensors.torch import load_file, save_file
-from torch import Tensor
+from torch import Tensor, nn
 
 from augmentor.errors import DeviceMissing, RunError
 from augmentor.run import Facts, Run
-from augmentor.t2t.conditioning import ClassCondition
 from augmentor.t2t.generator import Generator
-from augmentor.t2t.presets import PRESETS
+from augmentor.t2t.inference import Inference
+from augmentor.t2t.presets import PRESETS, Preset
 from data_adapters.atomic import replacing, write_json
+
+Network = TypeVar("Network", bound=nn.Module)
 
 
 def device(wanted: str) -> torch.device:
@@ -29,22 +35,32 @@ def device(wanted: str) -> torch.device:
     return torch.device(wanted)
 
 
-def conditions(facts: Facts) -> list[ClassCondition]:
-    """The declared conditions, in the order of the network's columns."""
-    return [ClassCondition(name, classes) for name, classes in facts.conditions.items()]
+def preset(facts: Facts) -> Preset:
+    """The size of the networks, and what they fuse neighbourhoods by."""
+    size = PRESETS[facts.model["preset"]]
+    return replace(size, encoder=facts.model["encoder"], decoder=facts.model["decoder"])
 
 
 def build_generator(facts: Facts) -> Generator:
     """A generator with fresh weights."""
-    return Generator(facts.channels, facts.tile, PRESETS[facts.preset], conditions(facts), facts.context)
+    return Generator(facts.made, facts.tile, preset(facts), facts.conditions, facts.read)
 
 
-def save_generator(run: Run, generator: Generator, facts: Facts) -> None:
-    """Write facts and weights, atomically; the weights last, since they make the run usable."""
+def build_inference(facts: Facts) -> Inference:
+    """An inference network with fresh weights."""
+    return Inference(facts.made, facts.tile, preset(facts))
+
+
+def save(run: Run, facts: Facts, generator: Generator, **others: nn.Module) -> None:
+    """Write facts and weights, atomically; the generator's last, since they make the run usable.
+
+    ``others`` are networks that only some verbs need, each in a file of its name.
+    """
     write_json(run.folder / "facts.json", facts.as_dict())
-    state: dict[str, Tensor] = {k: v.detach().cpu().contiguous() for k, v in generator.state_dict().items()}
-    with replacing(run.weights) as temporary:
-        save_file(state, temporary)
+    for name, network in (*others.items(), ("generator", generator)):
+        state: dict[str, Tensor] = {k: v.detach().cpu().contiguous() for k, v in network.state_dict().items()}
+        with replacing(run.file(name)) as temporary:
+            save_file(state, temporary)
 
 
 def load_generator(run: Run) -> Generator:
@@ -53,9 +69,43 @@ def load_generator(run: Run) -> Generator:
     Raises:
         RunError: if the run has no checkpoint, or one that does not fit its recipe.
     """
-    generator = build_generator(run.facts)
+    return _load(build_generator(run.facts), run, "generator")
+
+
+def load_inference(run: Run) -> Inference:
+    """The trained inference network, ready to read images.
+
+    Raises:
+        RunError: if the run has none, as those that fill, or one that does not fit its recipe.
+    """
+    facts = run.facts
+    if not run.file("inference").is_file():
+        raise RunError("has no inference network", where=run.folder, do="name a run that synthesizes")
+    return _load(build_inference(facts), run, "inference")
+
+
+def _load(network: Network, run: Run, name: str) -> Network:
+    path = run.file(name)
     try:
-        generator.load_state_dict(load_file(run.weights))
+        network.load_state_dict(load_file(path))
     except Exception as error:
-        raise RunError(f"weights do not load ({error})", where=run.weights, do="train the run again") from error
-    return generator.eval().requires_grad_(False)
+        raise RunError(f"weights do not load ({error})", where=path, do="train the run again") from error
+    return network.eval().requires_grad_(False)
+
+
+def take_over(network: nn.Module, path: Path) -> int:
+    """Take from weights at ``path`` every tensor whose name and shape fit; returns how many did.
+
+    Raises:
+        RunError: if the file does not load, or nothing in it fits.
+    """
+    try:
+        found = load_file(path)
+    except Exception as error:
+        raise RunError(f"weights do not load ({error})", where=path, do="train the run again") from error
+    own = network.state_dict()
+    fitting = {k: v for k, v in found.items() if k in own and own[k].shape == v.shape}
+    if not fitting:
+        raise RunError("nothing in it fits this recipe's networks", where=path, do="start from a run of this preset")
+    network.load_state_dict(fitting, strict=False)
+    return len(fitting)

@@ -36,14 +36,39 @@ class Data(Section):
 class Condition(Section):
     """One thing a sample can be asked to be."""
 
-    kind: Literal["class"] = "class"
-    column: str = Field(description="column of the label file")
+    kind: Literal["class", "number", "cycle", "text", "language"] = "class"
+    column: str | None = Field(None, description="column of the label file")
+    origin: Literal["slice_position", "month"] | None = Field(
+        None, description="instead of a column: where a tile was cut, 0 to 1 along the slices, or the month of its date"
+    )
+    period: float = Field(12.0, gt=0, description="of a cycle, in its own unit")
+    length: PositiveInt = Field(64, description="bytes of a text that are read")
+    encoder: Path | None = Field(None, description="folder of a language model (kind: language)")
+
+    @model_validator(mode="after")
+    def _sound(self) -> Condition:
+        if (self.column is None) == (self.origin is None):
+            raise ValueError("give a column of the label file, or an origin")
+        if (self.kind == "language") != (self.encoder is not None):
+            raise ValueError("kind: language and encoder go together")
+        return self
+
+
+class Segmentation(Section):
+    """Label maps of the images, on their grids and under their names."""
+
+    path: Path | None = Field(None, description="file, or folder of label maps")
+    use: Literal["condition", "together"] = Field(
+        "together", description="make images for label maps, or images and label maps together"
+    )
 
 
 class Tiles(Section):
     """How scenes are cut."""
 
-    size: tuple[PositiveInt, PositiveInt] = Field((64, 64), description="rows and columns")
+    size: tuple[PositiveInt, PositiveInt] | tuple[PositiveInt, PositiveInt, PositiveInt] = Field(
+        (64, 64), description="rows and columns, or slices, rows and columns"
+    )
     cut: Literal["whole", "grid"] = Field("whole", description="one resized tile an image, or windows at full detail")
     overlap: float = Field(0.0, ge=0, lt=1, description="of neighbouring windows")
     valid_at_least: float = Field(0.5, ge=0, le=1, description="part of a tile that must be observed")
@@ -59,9 +84,11 @@ class Tiles(Section):
 
 
 class Model(Section):
-    """The size of the network."""
+    """The network: its size, and what its neighbourhoods are fused by."""
 
     preset: Literal["tiny", "small", "base", "large"] = "tiny"
+    encoder: Literal["tokens", "convolutions", "patches"] = Field("tokens", description="of judge and inference")
+    decoder: Literal["tokens", "convolutions", "patches"] = Field("tokens", description="of the generator")
 
 
 class Game(Section):
@@ -71,10 +98,19 @@ class Game(Section):
     batch: int = Field(16, ge=4, multiple_of=4)
     warm_start: float = Field(0.7, ge=0, le=1, description="part of the run that trains the autoencoder alone")
     judge_alone: float = Field(0.06, ge=0, le=1, description="part of the run that trains the discriminator alone")
-    loss: Literal["relativistic", "non_saturating"] = "relativistic"
-    penalty: Literal["approximate", "exact"] = "approximate"
+    loss: Literal["relativistic", "non_saturating", "hinge"] = "relativistic"
+    penalty: Literal["approximate", "exact", "none"] = "approximate"
+    penalty_adapts: bool = Field(True, description="hold the judge harder when it wins, let it go when it loses")
     adversarial_weight: float = Field(0.5, ge=0)
+    reconstruction_weight: float = Field(1.0, ge=0, description="of the autoencoder, kept during play")
     kl_weight: float = Field(1e-4, ge=0)
+    lecam_weight: float = Field(0.0, ge=0)
+    superresolution_weight: float = Field(0.0, ge=0)
+    spectral: bool = Field(True, description="improved spectral normalisation of the judge")
+    bands: bool = Field(True, description="show the judge detail at equal strength")
+    locality: bool = Field(False, description="tokens see near ones first, all from half of the run on")
+    augmentation: float = Field(0.6, ge=0, le=1, description="most of what the judge sees augmented; rises from 0")
+    frozen_stages: int = Field(0, ge=0, description="first stages of the judge that stay as --from has them")
     condition_drop: float = Field(0.1, ge=0, le=1)
     device: Literal["auto", "cpu", "cuda"] = "auto"
     checkpoint_every: int = Field(8_000, gt=0, description="tiles between checkpoints")
@@ -94,6 +130,7 @@ class Recipe(Section):
     task: Literal["synthesize", "fill"] = "synthesize"
     data: Data = Data()
     conditions: dict[str, Condition] = {}
+    segmentation: Segmentation = Segmentation()
     tiles: Tiles = Tiles()
     model: Model = Model()
     game: Game = Game()
@@ -102,8 +139,10 @@ class Recipe(Section):
 
     @model_validator(mode="after")
     def _sound(self) -> Recipe:
-        if self.conditions and not self.data.labels:
-            raise ValueError("conditions need data.labels, the CSV that holds them")
+        if any(condition.column for condition in self.conditions.values()) and not self.data.labels:
+            raise ValueError("conditions need data.labels, the CSV that holds their columns")
+        if self.task == "fill" and (self.conditions or self.segmentation.path or len(self.tiles.size) == 3):
+            raise ValueError("filling takes no conditions, no segmentation and no tiles of three sides")
         if self.game.warm_start + self.game.judge_alone > 1:
             raise ValueError("game.warm_start and game.judge_alone together exceed 1")
         return self

@@ -16,6 +16,7 @@ from augmentor import recipe as recipes
 from augmentor.errors import NoRun, RunError
 from augmentor.recipe import Recipe
 from augmentor.scaling import Scaling
+from augmentor.t2t.conditioning import Condition, as_record, from_record
 from data_adapters import Template
 from data_adapters.atomic import replacing, write_json
 
@@ -35,30 +36,46 @@ def tool_version() -> str:
 class Facts:
     """What a trained generator needs beside its weights.
 
-    ``combinations`` are the conditions as they occur together in training, with counts. A run that fills
-    has ``context`` channels, and a ``gain`` in [0, 1] a channel: how much of its correction is to be applied.
+    ``combinations`` are the conditions as they occur together in training, with counts; texts are left out, since they
+    may name a patient. ``labels`` are the values of a segmentation, each a channel: given to the network as its
+    context (``given``), or made by it beside the image. A run that fills has ``context`` channels, and a ``gain`` in
+    [0, 1] a channel: how much of its correction is to be applied.
     """
 
     channels: int
     context: int
-    tile: tuple[int, int]
-    preset: str
-    conditions: Mapping[str, tuple[str, ...]]
+    tile: tuple[int, ...]
+    model: Mapping[str, Any]
+    conditions: tuple[Condition, ...]
     combinations: tuple[tuple[dict[str, str], int], ...]
     scaling: Scaling
     template: Template
+    labels: tuple[int, ...] = ()
+    given: bool = False
     gain: tuple[float, ...] = ()
+
+    @property
+    def made(self) -> int:
+        """Channels that the network makes: the image's, and those of a segmentation made along."""
+        return self.channels + (0 if self.given else len(self.labels))
+
+    @property
+    def read(self) -> int:
+        """Channels of the image condition that the network reads."""
+        return self.context + (len(self.labels) if self.given else 0)
 
     def as_dict(self) -> dict[str, Any]:
         return {
             "channels": self.channels,
             "context": self.context,
             "tile": list(self.tile),
-            "preset": self.preset,
-            "conditions": {name: list(classes) for name, classes in self.conditions.items()},
+            "model": dict(self.model),
+            "conditions": [as_record(condition) for condition in self.conditions],
             "combinations": [[values, count] for values, count in self.combinations],
             "scaling": {"low": list(self.scaling.low), "high": list(self.scaling.high)},
             "template": self.template.as_dict(),
+            "labels": list(self.labels),
+            "given": self.given,
             "gain": list(self.gain),
         }
 
@@ -67,12 +84,14 @@ class Facts:
         return cls(
             channels=record["channels"],
             context=record["context"],
-            tile=(record["tile"][0], record["tile"][1]),
-            preset=record["preset"],
-            conditions={name: tuple(classes) for name, classes in record["conditions"].items()},
+            tile=tuple(record["tile"]),
+            model=record["model"],
+            conditions=tuple(from_record(condition) for condition in record["conditions"]),
             combinations=tuple((dict(values), int(count)) for values, count in record["combinations"]),
             scaling=Scaling(tuple(record["scaling"]["low"]), tuple(record["scaling"]["high"])),
             template=Template.from_dict(record["template"]),
+            labels=tuple(record["labels"]),
+            given=record["given"],
             gain=tuple(record["gain"]),
         )
 
@@ -133,10 +152,14 @@ class Run:
     def provenance(self) -> dict[str, Any]:
         return dict(json.loads((self.folder / "provenance.json").read_text()))
 
+    def file(self, network: str) -> Path:
+        """Where the weights of a network lie, safetensors."""
+        return self.folder / f"{network}.safetensors"
+
     @property
     def weights(self) -> Path:
-        """The averaged generator, safetensors."""
-        return self.folder / "generator.safetensors"
+        """The averaged generator."""
+        return self.file("generator")
 
     @property
     def facts(self) -> Facts:

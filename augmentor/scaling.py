@@ -21,7 +21,7 @@ class Scaling:
 
     @classmethod
     def fit(cls, tiles: NDArray[Any], valid: NDArray[np.bool_], limits: tuple[float, float] | None) -> Scaling:
-        """Fit to tiles (N, C, H, W) where valid (N, H, W): the given limits, else the 0.1 and 99.9 percentiles."""
+        """Fit to tiles (N, C, *tile) where valid (N, *tile): the given limits, else the 0.1 and 99.9 percentiles."""
         channels = tiles.shape[1]
         if limits is not None:
             return cls((float(limits[0]),) * channels, (float(limits[1]),) * channels)
@@ -33,15 +33,16 @@ class Scaling:
             high.append(float(b if b > a else a + 1.0))
         return cls(tuple(low), tuple(high))
 
-    def to_unit(self, values: NDArray[Any]) -> NDArray[np.float32]:
-        """Physical (..., C, H, W) -> [-1, 1] float32."""
-        low, high = self._columns()
+    def to_unit(self, values: NDArray[Any], dims: int = 2) -> NDArray[np.float32]:
+        """Physical (..., C, *tile) -> [-1, 1] float32; a tile has ``dims`` axes."""
+        low, high = self._columns(dims)
         return np.asarray((values - low) / (high - low) * 2 - 1, dtype=np.float32)
 
-    def to_physical(self, values: NDArray[Any]) -> NDArray[np.float64]:
-        """[-1, 1] (..., C, H, W) -> physical float64."""
-        low, high = self._columns()
+    def to_physical(self, values: NDArray[Any], dims: int = 2) -> NDArray[np.float64]:
+        """[-1, 1] (..., C, *tile) -> physical float64."""
+        low, high = self._columns(dims)
         return (values.astype(np.float64) + 1) / 2 * (high - low) + low
 
-    def _columns(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        return np.array(self.low)[:, None, None], np.array(self.high)[:, None, None]
+    def _columns(self, dims: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        shape = (-1, *[1] * dims)
+        return np.array(self.low).reshape(shape), np.array(self.high).reshape(shape)

@@ -6,43 +6,29 @@ import csv
 import json
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
-from augmentor.errors import OutputInTheWay, RunError, WrongCondition
-from augmentor.networks import conditions, load_generator
+from augmentor.errors import OutputInTheWay, RunError
+from augmentor.ingest import cut_maps
+from augmentor.networks import load_generator
 from augmentor.progress import progress
 from augmentor.report.pictures import contact_sheet
 from augmentor.run import TOOL, Facts, Run, tool_version
-from augmentor.t2t.conditioning import encode
-from augmentor.t2t.generator import Generator
-from data_adapters import Provenance, Template, adapter
+from augmentor.sampling import Maps, check_conditions, samples
+from data_adapters import Channel, Provenance, Template, adapter
 from data_adapters.atomic import write_json
 from data_adapters.errors import Unwritable
-
-BLOCK = 16
-"""Samples drawn together. Blocks are cut by index, so that a sample never depends on how many are asked."""
 
 SHEET = 64
 """Samples on the contact sheet."""
 
 MANIFEST = "synthesis.json"
 LABELS = "labels.csv"
-
-
-@dataclass(frozen=True)
-class Sample:
-    """A made tile: ``pixels`` (C, H, W) in physical units, and what it was made from."""
-
-    pixels: NDArray[np.float64]
-    conditions: Mapping[str, str]
-    seed: int
-    index: int
 
 
 def synthesize(
@@ -53,12 +39,16 @@ def synthesize(
     format: str | None = None,
     condition: Mapping[str, str] | None = None,
     seed: int = 0,
+    guidance: float = 1.0,
+    segmentation: str | Path | None = None,
     runs: str | Path = "runs",
 ) -> Path:
     """Write ``n`` samples of a run (the latest when none is named) and return their folder.
 
     ``labels.csv`` names every file with its conditions; a second call with the same arguments goes on
-    where an interrupted one stopped, and a larger ``n`` adds to what is there.
+    where an interrupted one stopped, and a larger ``n`` adds to what is there. ``guidance`` is how far
+    samples follow their conditions, 1 as trained. A run conditioned on label maps makes images for those
+    at ``segmentation``, in turn.
 
     Raises:
         UserError: if there is no run, the format does not suit it, or the folder holds something else.
@@ -68,41 +58,30 @@ def synthesize(
     if facts.context:
         raise RunError("was trained to fill, not to synthesize", where=found.folder, do="name another with --run")
     asked = check_conditions(facts, condition or {})
+    maps = _maps_for(found, Path(segmentation) if segmentation else None)
     template = target(facts, format or found.recipe.synthesis.format)
     writer = adapter(template.format)
     out = Path(out) if out else found.folder / "samples" / _folder_name(seed, template.format, asked)
     provenance = Provenance(TOOL, tool_version(), "T2T-GAN", found.recipe.digest(), found.checkpoint_digest(), seed)
-    claim(out, {**provenance.as_dict(), "format": template.format, "asked": dict(asked)})
+    claim(out, {**provenance.as_dict(), "format": template.format, "asked": dict(asked), "guidance": guidance})
     done = _written(out)
     generator = load_generator(found)
-    with _appending(out / LABELS, ["file", *facts.conditions]) as row, progress("synthesize", n, done) as advance:
-        for sample in samples(generator, facts, done, n, seed, asked):
+    names = [known.name for known in facts.conditions]
+    header = ["file", *names, *(["segmentation"] if facts.labels else [])]
+    with _appending(out / LABELS, header) as row, progress("synthesize", n, done) as advance:
+        for sample in samples(generator, facts, done, n, seed, asked, guidance=guidance, maps=maps):
             stem = out / f"sample_{sample.index:06d}"
             made_by = replace(provenance, index=sample.index, conditions=sample.conditions)
-            files = writer.write_sample(stem, sample.pixels[:, None], template, made_by)
+            files = writer.write_sample(stem, _as_volume(sample.pixels, facts), template, made_by)
             named = files[0] if len(files) == 1 else stem
-            row([named.name, *(sample.conditions.get(name, "") for name in facts.conditions)])
+            said = [sample.conditions.get(name, "") for name in names]
+            if sample.labels is not None:
+                said.append(_write_labels(stem, sample.labels, facts, template, made_by).name)
+            row([named.name, *said])
             advance(sample.index + 1, "")
-    first = list(samples(generator, facts, 0, min(n, SHEET), seed, asked))
-    contact_sheet([s.pixels for s in first], facts.scaling, out / "contact_sheet.png")
+    first = samples(generator, facts, 0, min(n, SHEET), seed, asked, guidance=guidance, maps=maps)
+    contact_sheet([_middle(s.pixels) for s in first], facts.scaling, out / "contact_sheet.png")
     return out
-
-
-def check_conditions(facts: Facts, asked: Mapping[str, str]) -> Mapping[str, str]:
-    """Return ``asked`` if the run knows every name and value.
-
-    Raises:
-        WrongCondition: naming what the run knows.
-    """
-    for name, value in asked.items():
-        if name not in facts.conditions:
-            known = ", ".join(facts.conditions) or "none"
-            raise WrongCondition(f"unknown condition {name!r}", do=f"this run's conditions: {known}")
-        if value not in facts.conditions[name]:
-            raise WrongCondition(
-                f"{name} has no value {value!r}", do=f"values of {name}: {', '.join(facts.conditions[name])}"
-            )
-    return asked
 
 
 def target(facts: Facts, format: str) -> Template:
@@ -128,31 +107,47 @@ def target(facts: Facts, format: str) -> Template:
     return replace(template, format=adapter(format).NAME)
 
 
-def samples(
-    generator: Generator, facts: Facts, first: int, end: int, seed: int, asked: Mapping[str, str]
-) -> Iterator[Sample]:
-    """Samples ``first`` to ``end`` of a seed. Sample k is the same however many are drawn with it."""
-    known = conditions(facts)
-    low, high = np.array(facts.scaling.low)[:, None, None], np.array(facts.scaling.high)[:, None, None]
-    for start in range(first - first % BLOCK, end, BLOCK):
-        values, noise = [], []
-        for index in range(start, start + BLOCK):
-            own = np.random.default_rng([seed, index])
-            values.append({**_usual(facts, own), **asked})
-            noise.append(own.standard_normal(generator.latent, dtype=np.float32))
-        indices = torch.stack([encode(known, v) for v in values])
-        with torch.inference_mode():
-            z = generator.prior(torch.from_numpy(np.stack(noise)), indices)
-            made = generator(z, indices).numpy()
-        physical = np.clip(facts.scaling.to_physical(made), low, high)
-        for offset in range(max(0, first - start), min(BLOCK, end - start)):
-            yield Sample(physical[offset], values[offset], seed, start + offset)
+def _as_volume(pixels: NDArray[np.float64], facts: Facts) -> NDArray[np.float64]:
+    """(C, H, W) or (C, D, H, W) -> (C, slices, H, W), as adapters write it."""
+    return pixels if len(facts.tile) == 3 else pixels[:, None]
 
 
-def _usual(facts: Facts, random: np.random.Generator) -> dict[str, str]:
-    """Conditions drawn as often as they occur together in training."""
-    counts = np.array([count for _, count in facts.combinations], dtype=float)
-    return facts.combinations[random.choice(len(counts), p=counts / counts.sum())][0]
+def _middle(pixels: NDArray[np.float64]) -> NDArray[np.float64]:
+    """The middle slice of a volume; a plane as it is."""
+    return pixels if pixels.ndim == 3 else pixels[:, pixels.shape[1] // 2]
+
+
+def _write_labels(stem: Path, labels: NDArray[np.int32], facts: Facts, template: Template, made_by: Provenance) -> Path:
+    """The label map of a sample beside it: NIfTI for medical images and volumes, else in the sample's own format."""
+    medical = template.format in ("dicom", "nifti") or labels.ndim == 3
+    small = min(facts.labels) >= 0 and max(facts.labels) <= 255
+    own = replace(
+        template,
+        format="nifti" if medical else template.format,
+        channels=(Channel("label"),),
+        dtype="uint8" if small else "int32",
+        low=float(min(facts.labels)),
+        high=float(max(facts.labels)),
+        slope=1.0,
+        intercept=0.0,
+        nodata=None,
+    )
+    named = stem.with_name(f"{stem.name}_seg")
+    values = labels.astype(np.float64)[None]
+    return adapter(own.format).write_sample(named, values if labels.ndim == 3 else values[:, None], own, made_by)[0]
+
+
+def _maps_for(run: Run, path: Path | None) -> Maps:
+    """The label maps at ``path`` cut as the run's tiles were, if the run needs any.
+
+    Raises:
+        RunError: if the run needs some and none are given, or the other way round.
+    """
+    facts = run.facts
+    if facts.given != (path is not None):
+        need = "makes images for label maps" if facts.given else "takes no label maps"
+        raise RunError(need, where=run.folder, do="give --segmentation PATH" if facts.given else "leave them out")
+    return cut_maps(path, run.recipe) if path is not None else ()
 
 
 def _folder_name(seed: int, format: str, asked: Mapping[str, str]) -> str:

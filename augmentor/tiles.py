@@ -6,7 +6,7 @@ import json
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 import zarr
@@ -15,6 +15,8 @@ from numpy.typing import NDArray
 from augmentor.errors import RunError
 from data_adapters import Pixels, Scene, Window
 from data_adapters.atomic import write_json
+
+Value = TypeVar("Value", bound=np.generic)
 
 AT_ONCE = 50_000_000
 """Values of a scene that are held in memory at once; a larger scene is read window by window."""
@@ -35,63 +37,94 @@ class Origin:
 
 @dataclass(frozen=True)
 class Tile:
-    """``pixels`` (C, H, W) float32 in physical units, ``valid`` (H, W), and where it was cut."""
+    """``pixels`` (C, *size) float32 in physical units, ``valid`` (*size), ``labels`` (*size) or None, and its origin.
+
+    A tile of two sides is cut from one slice, one of three from several; ``origin.slice`` is the first.
+    """
 
     pixels: NDArray[np.float32]
     valid: NDArray[np.bool_]
+    labels: NDArray[np.int32] | None
     origin: Origin
 
 
 def windows(height: int, width: int, size: tuple[int, int], overlap: float) -> Iterator[Window]:
     """Windows of at most ``size`` that cover a plane; the last ones move inwards, so none sticks out."""
     rows, columns = min(size[0], height), min(size[1], width)
-    for row in _starts(height, rows, overlap):
-        for column in _starts(width, columns, overlap):
+    for row in starts(height, rows, overlap):
+        for column in starts(width, columns, overlap):
             yield Window(row, column, rows, columns)
 
 
-def _starts(length: int, size: int, overlap: float) -> list[int]:
-    step = max(1, round(size * (1 - overlap)))
-    return sorted({*range(0, length - size + 1, step), length - size})
+class Cut(NamedTuple):
+    """What becomes a tile: pixels (C, *size), valid (*size), and how many source voxels one of it spans, by axis."""
+
+    pixels: NDArray[np.float32]
+    valid: NDArray[np.bool_]
+    span: tuple[float, ...]
 
 
-def whole_tile(pixels: Pixels, size: tuple[int, int]) -> tuple[NDArray[np.float32], NDArray[np.bool_], float]:
-    """The first slice shrunk or grown to fit ``size``, its proportions kept, the rest padded and not valid.
+def whole_tile(pixels: NDArray[Any], valid: NDArray[np.bool_], size: tuple[int, ...]) -> Cut:
+    """All of (C, *source) where valid (*source), shrunk or grown to ``size``.
 
-    Returns pixels (C, H, W), valid (H, W), and how many source pixels a tile pixel spans.
+    A plane keeps its proportions and is padded with what is not valid. A volume fills the tile along every
+    axis, since its slices are rarely as far apart as its pixels.
     """
     from skimage.transform import resize
 
-    height, width = pixels.valid.shape[2:]
-    span = max(height / size[0], width / size[1])
-    shape = _fitted(height, width, span)
-    values = pixels.values[:, 0].astype(np.float32)
-    seen = np.asarray(pixels.valid[:, 0].all(axis=0))
+    shape, span = _fitted(valid.shape, size)
+    values = pixels.astype(np.float32)
+    axes = tuple(range(1, values.ndim))
     # Not observed is not zero: it takes the mean of what was, so that shrinking does not bleed it in.
-    filler = np.where(seen, values, 0).sum(axis=(1, 2), keepdims=True) / max(1, seen.sum())
-    values = np.where(seen, values, filler)
-    small = resize(values, (len(values), *shape), order=1, anti_aliasing=span > 1, preserve_range=True)
-    observed = resize(seen.astype(np.float32), shape, order=1, anti_aliasing=span > 1) > 0.5
-    return (*_pad(small.astype(np.float32), observed, size), span)
+    filler = np.where(valid, values, 0).sum(axis=axes, keepdims=True) / max(1, valid.sum())
+    values = np.where(valid, values, filler)
+    soft = max(span) > 1
+    small = np.stack([resize(v, shape, order=1, anti_aliasing=soft, preserve_range=True) for v in values])
+    observed = resize(valid.astype(np.float32), shape, order=1, anti_aliasing=soft) > 0.5
+    return Cut(*_pad(small.astype(np.float32), observed, size), span)
 
 
-def _fitted(height: int, width: int, span: float) -> tuple[int, int]:
-    return max(1, round(height / span)), max(1, round(width / span))
+def whole_labels(labels: NDArray[Any], size: tuple[int, ...]) -> NDArray[np.int32]:
+    """A label map as ``whole_tile`` sees its image; padding takes the nearest label."""
+    from skimage.transform import resize
+
+    shape, _ = _fitted(labels.shape, size)
+    small = resize(labels.astype(np.int32), shape, order=0, anti_aliasing=False, preserve_range=True)
+    return _pad(small[None].astype(np.int32), np.ones(shape, bool), size)[0][0]
+
+
+def padded_labels(labels: NDArray[np.int32], size: tuple[int, ...]) -> NDArray[np.int32]:
+    """A label map as ``grid_tile`` sees its image."""
+    return _pad(labels[None], np.ones(labels.shape, bool), size)[0][0]
+
+
+def _fitted(source: tuple[int, ...], size: tuple[int, ...]) -> tuple[tuple[int, ...], tuple[float, ...]]:
+    """The shape that a source is resized to, and source voxels a tile voxel."""
+    spans = tuple(a / b for a, b in zip(source, size, strict=True))
+    if len(size) == 2:
+        spans = (max(spans),) * 2
+    return tuple(max(1, round(a / span)) for a, span in zip(source, spans, strict=True)), spans
 
 
 def _pad(
-    values: NDArray[np.float32], seen: NDArray[np.bool_], size: tuple[int, int]
-) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
+    values: NDArray[Value], seen: NDArray[np.bool_], size: tuple[int, ...]
+) -> tuple[NDArray[Value], NDArray[np.bool_]]:
     """Centre on a canvas of ``size``; padding repeats the edge and is not valid."""
-    height, width = values.shape[-2:]
-    top, left = (size[0] - height) // 2, (size[1] - width) // 2
-    margins = ((top, size[0] - height - top), (left, size[1] - width - left))
+    room = [wanted - there for wanted, there in zip(size, seen.shape, strict=True)]
+    margins = [(extra // 2, extra - extra // 2) for extra in room]
     return np.pad(values, ((0, 0), *margins), mode="edge"), np.pad(seen, margins)
 
 
-def grid_tile(pixels: Pixels, index: int, size: tuple[int, int]) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
-    """One slice of a window at full detail, padded where the scene is smaller than a tile."""
-    return _pad(pixels.values[:, index].astype(np.float32), np.asarray(pixels.valid[:, index].all(axis=0)), size)
+def grid_tile(pixels: NDArray[Any], valid: NDArray[np.bool_], size: tuple[int, ...]) -> Cut:
+    """(C, *window) at full detail, padded where the scene is smaller than a tile."""
+    return Cut(*_pad(pixels.astype(np.float32), valid, size), (1.0,) * len(size))
+
+
+def starts(length: int, size: int, overlap: float) -> list[int]:
+    """Where windows of ``size`` begin that cover ``length``; the last one moves inwards."""
+    size = min(size, length)
+    step = max(1, round(size * (1 - overlap)))
+    return sorted({*range(0, length - size + 1, step), length - size})
 
 
 def windows_of(scene: Scene, size: tuple[int, int], overlap: float) -> Iterator[tuple[Window, Pixels]]:
@@ -105,18 +138,17 @@ def windows_of(scene: Scene, size: tuple[int, int], overlap: float) -> Iterator[
             yield window, Pixels(whole.values[region], whole.valid[region])
 
 
-def fit_mask(mask: NDArray[np.bool_], size: tuple[int, int], *, whole: bool) -> NDArray[np.bool_]:
+def fit_mask(mask: NDArray[np.bool_], size: tuple[int, ...], *, whole: bool) -> NDArray[np.bool_]:
     """A mask of a plane or window as the tile cut from it sees it: padded, and resized first for a ``whole`` one."""
     from skimage.transform import resize
 
-    span = max(mask.shape[0] / size[0], mask.shape[1] / size[1])
-    shape = _fitted(mask.shape[0], mask.shape[1], span) if whole else mask.shape
+    shape = _fitted(mask.shape, size)[0] if whole else mask.shape
     small = mask if shape == mask.shape else np.asarray(resize(mask.astype(np.float32), shape, order=1) > 0)
     return _pad(np.zeros((1, *shape), np.float32), small, size)[1]
 
 
 class TileStore:
-    """A zarr group of ``pixels`` (N, C, H, W) and ``valid`` (N, H, W), and an index line a tile."""
+    """A zarr group of ``pixels`` (N, C, *size), ``valid`` and perhaps ``labels`` (N, *size); an index line a tile."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -148,29 +180,39 @@ class TileStore:
         return [n for n, origin in enumerate(self.index) if origin.held_out == held_out]
 
     def load(self, rows: list[int]) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
-        """Pixels (n, C, H, W) and valid (n, H, W) of some tiles."""
+        """Pixels (n, C, *size) and valid (n, *size) of some tiles."""
+        return self._array("pixels").oindex[rows], self._array("valid").oindex[rows]
+
+    def load_labels(self, rows: list[int]) -> NDArray[np.int32]:
+        """Label maps (n, *size) of some tiles, of a store that was written with them."""
+        return np.asarray(self._array("labels").oindex[rows])
+
+    def _array(self, name: str) -> Any:
         if self._group is None:
             self._group = zarr.open_group(self.folder / "tiles.zarr", mode="r")
-        return self._group["pixels"].oindex[rows], self._group["valid"].oindex[rows]
+        return self._group[name]
 
-    def write(self, tiles: Iterator[Tile], channels: int, size: tuple[int, int]) -> int:
+    def write(self, tiles: Iterator[Tile], channels: int, size: tuple[int, ...], *, labelled: bool = False) -> int:
         """Write tiles as they come; returns their number. The store is unfinished until ``finish``."""
         self.folder.mkdir(parents=True, exist_ok=True)
         group = zarr.open_group(self.folder / "tiles.zarr", mode="w")
-        shape = (channels, *size)
-        block = max(1, (1 << 20) // (4 * int(np.prod(shape))))
-        pixels = group.create_array("pixels", shape=(0, *shape), chunks=(block, *shape), dtype="float32")
-        valid = group.create_array("valid", shape=(0, *size), chunks=(block, *size), dtype="bool")
+        shapes = {"pixels": ((channels, *size), "float32"), "valid": (size, "bool")}
+        if labelled:
+            shapes["labels"] = (size, "int32")
+        block = max(1, (1 << 20) // (4 * channels * int(np.prod(size))))
+        arrays = {
+            name: group.create_array(name, shape=(0, *shape), chunks=(block, *shape), dtype=dtype)
+            for name, (shape, dtype) in shapes.items()
+        }
         count = 0
         buffer: list[Tile] = []
 
         def flush() -> None:
             nonlocal count
             if buffer:
-                pixels.resize((count + len(buffer), *shape))
-                valid.resize((count + len(buffer), *size))
-                pixels[count:] = np.stack([t.pixels for t in buffer])
-                valid[count:] = np.stack([t.valid for t in buffer])
+                for name, array in arrays.items():
+                    array.resize((count + len(buffer), *shapes[name][0]))
+                    array[count:] = np.stack([getattr(tile, name) for tile in buffer])
                 count += len(buffer)
                 buffer.clear()
 

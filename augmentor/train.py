@@ -4,20 +4,32 @@ from __future__ import annotations
 
 import json
 from collections import Counter
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from augmentor import recipe as recipes
-from augmentor.errors import RunError
+from augmentor.errors import LabelError, RunError
 from augmentor.holes.context import channels
 from augmentor.ingest import ingest, template_of
 from augmentor.learners.corrector import Corrector
 from augmentor.learners.loop import Learner, learn
-from augmentor.learners.painter import Painter
+from augmentor.learners.painter import Painter, load_tiles
 from augmentor.networks import device
 from augmentor.recipe import Recipe
 from augmentor.run import Facts, Run
 from augmentor.scaling import Scaling
+from augmentor.segmentation import values_of
+from augmentor.t2t.conditioning import (
+    ClassCondition,
+    Condition,
+    CycleCondition,
+    LanguageCondition,
+    NumberCondition,
+    TextCondition,
+    number,
+)
 from augmentor.t2t.presets import PRESETS, steps
+from augmentor.t2t.text import encode_with
 from augmentor.tiles import TileStore
 
 
@@ -29,11 +41,13 @@ def train(
     changes: tuple[str, ...] = (),
     runs: str | Path = "runs",
     resume: str | Path | bool = False,
+    start: str | Path | None = None,
 ) -> Run:
     """Train a run from a recipe: a file, a shipped name, or a ``Recipe``.
 
     ``data`` and ``masks`` override the recipe's paths, ``changes`` are ``section.key=value``. With ``resume`` an
-    interrupted run (the latest, or the one named) goes on; the recipe is then its own.
+    interrupted run (the latest, or the one named) goes on; the recipe is then its own. ``start`` names a run whose
+    networks are taken over, as far as they fit.
 
     Raises:
         UserError: if recipe, data or device are not fit; nothing is written then.
@@ -48,8 +62,13 @@ def train(
     check_tile(recipe)
     store = ingest(recipe, runs / "tiles")
     facts = describe(recipe, store)
-    kind: type[Corrector] | type[Painter] = Corrector if recipe.task == "fill" else Painter
-    learner: Learner = kind(recipe, facts, store, place)
+    learner: Learner
+    if recipe.task == "fill":
+        learner = Corrector(recipe, facts, store, place)
+    else:
+        learner = Painter(recipe, facts, load_tiles(store, store.rows(held_out=False), facts), place)
+    if start is not None:
+        learner.start_from(Run.find(start, runs), recipe.game.frozen_stages)
     if not resume:
         run = Run.create(recipe, runs, source=str(recipe.data.path), tiles=store.folder)
     learn(run, recipe.game, learner)
@@ -65,19 +84,63 @@ def check_tile(recipe: Recipe) -> None:
 
 
 def describe(recipe: Recipe, store: TileStore) -> Facts:
-    """Classes, scaling and template, read off the training side of a store."""
+    """Conditions, scaling, labels and template, read off the training side of a store."""
     rows = store.rows(held_out=False)
     pixels, valid = store.load(rows)
     said = [dict(store.index[row].conditions) for row in rows]
-    classes = {name: tuple(sorted({values[name] for values in said})) for name in recipe.conditions}
-    counted = Counter(json.dumps(values, sort_keys=True) for values in said)
+    conditions = tuple(_condition(recipe, name, said) for name in recipe.conditions)
+    counted = Counter(json.dumps(_usual(conditions, values), sort_keys=True) for values in said)
     return Facts(
         channels=pixels.shape[1],
         context=channels(pixels.shape[1]) if recipe.task == "fill" else 0,
         tile=recipe.tiles.size,
-        preset=recipe.model.preset,
-        conditions=classes,
+        model=recipe.model.model_dump(),
+        conditions=conditions,
         combinations=tuple((json.loads(text), count) for text, count in sorted(counted.items())),
         scaling=Scaling.fit(pixels, valid, recipe.tiles.limits),
         template=template_of(store),
+        labels=values_of(store.load_labels(rows)) if recipe.segmentation.path else (),
+        given=recipe.segmentation.use == "condition" and recipe.segmentation.path is not None,
     )
+
+
+def _condition(recipe: Recipe, name: str, said: Sequence[Mapping[str, str]]) -> Condition:
+    """A declared condition with what its training values tell: classes, or a range."""
+    declared = recipe.conditions[name]
+    values = sorted({row[name] for row in said if name in row})
+    if not values:
+        raise LabelError(f"no training image says its {name}", where=recipe.data.labels or recipe.name, do="fill it in")
+    try:
+        if declared.kind == "number":
+            numbers = [number(name, value) for value in values]
+            return NumberCondition(name, min(numbers), max(numbers))
+        if declared.kind == "cycle":
+            known: Condition = CycleCondition(name, declared.period)
+        elif declared.kind == "text":
+            known = TextCondition(name, declared.length)
+        elif declared.kind == "language":
+            width = len(encode_with(str(declared.encoder), values[0]))
+            known = LanguageCondition(name, str(declared.encoder), width)
+        else:
+            known = ClassCondition(name, tuple(values))
+        for value in values:
+            known.encode(value)
+    except ValueError as error:
+        raise LabelError(
+            str(error), where=recipe.data.labels or recipe.name, do="mend the column or the kind"
+        ) from None
+    return known
+
+
+def _usual(conditions: Sequence[Condition], values: Mapping[str, str]) -> dict[str, str]:
+    """Values as they are kept for sampling: no text, and numbers in fifty steps of their range."""
+    kept = {}
+    for condition in conditions:
+        value = values.get(condition.name)
+        if value is None or isinstance(condition, TextCondition | LanguageCondition):
+            continue
+        if isinstance(condition, NumberCondition):
+            step = (condition.high - condition.low) / 50 or 1.0
+            value = f"{condition.low + step * round((float(value) - condition.low) / step):.6g}"
+        kept[condition.name] = value
+    return kept

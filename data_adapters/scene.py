@@ -59,6 +59,11 @@ class Pixels:
     values: NDArray[np.floating[Any]]
     valid: NDArray[np.bool_]
 
+    @property
+    def seen(self) -> NDArray[np.bool_]:
+        """Where every channel was observed: (slices, rows, columns)."""
+        return np.asarray(self.valid.all(axis=0))
+
 
 @dataclass(frozen=True)
 class Patch:

@@ -22,6 +22,7 @@ from augmentor.errors import NothingToFill, OutputInTheWay
 from augmentor.holes.find import find
 from augmentor.learners.corrector import Corrector
 from augmentor.run import Run
+from augmentor.t2t.conditioning import ClassCondition
 from data_adapters import open_scenes, phantoms, scan
 
 SMALL = ("tiles.size=[32,32]", "game.images=640", "game.checkpoint_every=320")
@@ -58,7 +59,7 @@ def content(folder: Path) -> dict[str, bytes]:
 
 def test_a_run_holds_recipe_weights_log_and_provenance(chest: Run, runs: Path) -> None:
     assert chest.recipe.tiles.size == (32, 32)
-    assert chest.facts.conditions == {"finding": ("clear", "opacity")}
+    assert chest.facts.conditions == (ClassCondition("finding", ("clear", "opacity")),)
     assert len(chest.provenance["recipe"]) == 64
     acts = {json.loads(line)["act"] for line in (chest.folder / "log.jsonl").read_text().splitlines()}
     assert "play" in acts
@@ -354,7 +355,7 @@ def test_a_gpu_that_is_not_there_is_named(drawn: phantoms.Phantoms, tmp_path: Pa
 
 def test_recipes_are_listed_and_shown() -> None:
     listed = augmentor("recipes")
-    assert listed.exit_code == 0 and len(listed.output.splitlines()) == 5
+    assert listed.exit_code == 0 and len(listed.output.splitlines()) == 6
     assert "name: chest_xray" in augmentor("recipes", "chest_xray").output
 
 

@@ -2,65 +2,93 @@
 
 Both real and fake pass through the same random transforms, so that D cannot memorise few images
 (DiffAugment, Zhao et al. 2020); the probability rises from zero only as D overfits (ADA, Karras et
-al. 2020), so that the transforms do not leak into samples. Every transform keeps labels true for
-medical images and satellite tiles alike: no flips, no hue.
+al. 2020), so that the transforms do not leak into samples. ``EVERYWHERE`` keeps labels true for medical
+images and satellite tiles alike; mirroring and turning are for tiles that have no up and no left.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
+
 import torch
 from torch import Tensor
+from torch.nn.functional import pad
 
 SHIFT = 1 / 8
 """Largest translation, as a part of the side."""
 
 CUTOUT = 1 / 4
-"""Side of the square that is blanked, as a part of the side."""
+"""Side of the square or cube that is blanked, as a part of the side."""
 
 INTENSITY = 0.1
 """Largest change of gain and of offset."""
 
+EVERYWHERE = ("intensity", "translate", "cutout")
+TURNING = ("mirror", "turn")
 
-def augment(x: Tensor, probability: float, generator: torch.Generator) -> Tensor:
-    """Each of translation, cutout and intensity, per sample with ``probability``: (B, C, H, W)."""
+
+def augment(
+    x: Tensor, probability: float, generator: torch.Generator, transforms: Sequence[str] = EVERYWHERE
+) -> Tensor:
+    """Each of ``transforms``, per sample with ``probability``: (B, C, *tile)."""
     if probability <= 0:
         return x
-    for transform in (_intensity, _translate, _cutout):
+    for name in transforms:
         chosen = torch.rand(len(x), generator=generator) < probability
         if chosen.any():
-            x = torch.where(chosen[:, None, None, None].to(x.device), transform(x, generator), x)
+            picked = chosen.view(-1, *[1] * (x.ndim - 1)).to(x.device)
+            x = torch.where(picked, TRANSFORMS[name](x, generator), x)
     return x
 
 
-def _uniform(shape: tuple[int, ...], generator: torch.Generator, like: Tensor) -> Tensor:
-    return (torch.rand(shape, generator=generator) * 2 - 1).to(like)
+def _per_sample(x: Tensor) -> tuple[int, ...]:
+    return (len(x), *[1] * (x.ndim - 1))
 
 
 def _intensity(x: Tensor, generator: torch.Generator) -> Tensor:
-    gain, offset = (_uniform((len(x), 1, 1, 1), generator, x) * INTENSITY for _ in range(2))
+    gain, offset = ((torch.rand(_per_sample(x), generator=generator) * 2 - 1).to(x) * INTENSITY for _ in range(2))
     return x * (1 + gain) + offset
 
 
 def _translate(x: Tensor, generator: torch.Generator) -> Tensor:
-    height, width = x.shape[-2:]
-    reach = (round(height * SHIFT), round(width * SHIFT))
-    padded = torch.nn.functional.pad(x, (reach[1], reach[1], reach[0], reach[0]), mode="replicate")
-    rows = torch.randint(0, 2 * reach[0] + 1, (len(x),), generator=generator)
-    columns = torch.randint(0, 2 * reach[1] + 1, (len(x),), generator=generator)
-    crops = [
-        image[:, r : r + height, c : c + width]
-        for image, r, c in zip(padded, rows.tolist(), columns.tolist(), strict=True)
-    ]
+    sides = x.shape[2:]
+    reach = [round(side * SHIFT) for side in sides]
+    padded = pad(x, [r for r in reversed(reach) for _ in range(2)], mode="replicate")
+    starts = torch.stack([torch.randint(0, 2 * r + 1, (len(x),), generator=generator) for r in reach], dim=1)
+    crops = []
+    for image, start in zip(padded, starts.tolist(), strict=True):
+        window = [slice(first, first + side) for first, side in zip(start, sides, strict=True)]
+        crops.append(image[(slice(None), *window)])
     return torch.stack(crops)
 
 
 def _cutout(x: Tensor, generator: torch.Generator) -> Tensor:
-    height, width = x.shape[-2:]
-    centre_row, centre_column = torch.rand((2, len(x), 1, 1), generator=generator).to(x.device)
-    rows = torch.arange(height, device=x.device)[:, None] / height
-    columns = torch.arange(width, device=x.device)[None, :] / width
-    inside = ((rows - centre_row).abs() < CUTOUT / 2) & ((columns - centre_column).abs() < CUTOUT / 2)
-    return x.masked_fill(inside[:, None], 0.0)
+    inside = torch.ones(_per_sample(x), dtype=torch.bool, device=x.device)
+    for axis, side in enumerate(x.shape[2:], start=2):
+        places = (torch.arange(side, device=x.device) / side).view(-1, *[1] * (x.ndim - 1 - axis))
+        centre = torch.rand(_per_sample(x), generator=generator).to(x.device)
+        inside = inside & ((places - centre).abs() < CUTOUT / 2)
+    return x.masked_fill(inside, 0.0)
+
+
+def _mirror(x: Tensor, generator: torch.Generator) -> Tensor:
+    return x.flip(-1)
+
+
+def _turn(x: Tensor, generator: torch.Generator) -> Tensor:
+    """By 90, 180 or 270 degrees in the plane; by 180 where the plane is not square."""
+    square = x.shape[-1] == x.shape[-2]
+    times = torch.randint(1, 4, (len(x),), generator=generator).tolist()
+    return torch.stack([torch.rot90(image, k if square else 2, (-2, -1)) for image, k in zip(x, times, strict=True)])
+
+
+TRANSFORMS: dict[str, Callable[[Tensor, torch.Generator], Tensor]] = {
+    "intensity": _intensity,
+    "translate": _translate,
+    "cutout": _cutout,
+    "mirror": _mirror,
+    "turn": _turn,
+}
 
 
 class AdaptiveStrength:

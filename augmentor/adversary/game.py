@@ -11,6 +11,7 @@ from __future__ import annotations
 import copy
 from collections.abc import Sequence
 from dataclasses import dataclass
+from math import inf
 from typing import Any
 
 import torch
@@ -18,10 +19,12 @@ from torch import Tensor, nn
 from torch.nn.utils import parametrize
 
 from augmentor.adversary import penalties
-from augmentor.adversary.augment import AdaptiveStrength, augment
+from augmentor.adversary.augment import EVERYWHERE, AdaptiveStrength, augment
 from augmentor.adversary.ema import average_into, averaged_copy
-from augmentor.adversary.losses import LOSSES, masked_l1
-from augmentor.t2t.conditioning import ClassCondition, drop
+from augmentor.adversary.losses import LOSSES, lecam, masked_l1
+from augmentor.adversary.muon import Muon
+from augmentor.t2t.attention import set_reach
+from augmentor.t2t.conditioning import Condition, drop
 from augmentor.t2t.discriminator import Discriminator, Logits
 from augmentor.t2t.generator import Generator
 from augmentor.t2t.inference import Inference
@@ -37,19 +40,38 @@ for good (posterior collapse; Bowman et al. 2016)."""
 GROUP = 4
 """Samples a group of minibatch statistics."""
 
+LECAM_MEMORY = 0.99
+
+NARROW = 2
+"""How far tokens look when ``locality`` starts, in tokens."""
+
 
 @dataclass(frozen=True)
 class Batch:
-    """Tiles in [-1, 1]: ``pixels`` (B, C, H, W), ``valid`` (B, 1, H, W), ``conditions`` (B, K) indices."""
+    """Tiles in [-1, 1]: ``pixels`` (B, C, *tile), ``valid`` (B, 1, *tile), ``conditions`` (B, K) codes.
+
+    ``context`` (B, L, *tile) is an image condition, such as a segmentation with a channel a label.
+    """
 
     pixels: Tensor
     valid: Tensor
     conditions: Tensor
+    context: Tensor | None = None
 
     @property
     def shown(self) -> Tensor:
         """The pixels with zero wherever they are not valid, whatever lies there."""
         return torch.where(self.valid > 0, self.pixels, 0.0)
+
+    def __getitem__(self, rows: Tensor) -> Batch:
+        """Some of the tiles."""
+        context = None if self.context is None else self.context[rows]
+        return Batch(self.pixels[rows], self.valid[rows], self.conditions[rows], context)
+
+    def to(self, place: torch.device) -> Batch:
+        """The same on a device."""
+        context = None if self.context is None else self.context.to(place)
+        return Batch(self.pixels.to(place), self.valid.to(place), self.conditions.to(place), context)
 
 
 @dataclass(frozen=True)
@@ -59,10 +81,18 @@ class Rules:
     loss: str = "relativistic"
     penalty: str = "approximate"
     penalty_base: float = 0.02
+    penalty_adapts: bool = True
     adversarial_weight: float = 0.5
+    reconstruction_weight: float = 1.0
     kl_weight: float = 1e-4
-    warm_rate: float = 2e-3
-    generator_rate: float = 2e-4
+    lecam_weight: float = 0.0
+    superresolution_weight: float = 0.0
+    spectral: bool = True
+    locality: bool = False
+    transforms: tuple[str, ...] = EVERYWHERE
+    augmentation: float = 0.6
+    warm_rate: float = 4e-3
+    generator_rate: float = 1e-4
     discriminator_rate: float = 2e-3
     condition_drop: float = 0.1
     average_half_life: float = 1_000
@@ -71,29 +101,37 @@ class Rules:
 class Game(nn.Module):
     """The players, their optimisers and the state that a resumed run must find again."""
 
+    running: Tensor
+
     def __init__(
         self,
         channels: int,
-        tile: tuple[int, int],
+        tile: tuple[int, ...],
         preset: Preset,
-        conditions: Sequence[ClassCondition],
+        conditions: Sequence[Condition],
         rules: Rules,
         seed: int,
+        context: int = 0,
     ) -> None:
         super().__init__()
         self.rules = rules
+        self.conditions = tuple(conditions)
         with torch.random.fork_rng():
             torch.manual_seed(seed)
-            self.generator = Generator(channels, tile, preset, conditions)
+            self.generator = Generator(channels, tile, preset, conditions, context)
             self.inference = Inference(channels, tile, preset)
-            self.discriminator = Discriminator(channels, tile, preset, conditions)
+            self.discriminator = Discriminator(channels, tile, preset, conditions, context, spectral=rules.spectral)
         self.average = averaged_copy(self.generator)
         makers = [*self.generator.parameters(), *self.inference.parameters()]
-        self.make = torch.optim.Adam(makers, lr=rules.warm_rate, betas=(0.5, 0.99))
+        self.make = Muon(makers, rules.warm_rate, betas=(0.5, 0.99))
         self.tell = torch.optim.Adam(self.discriminator.parameters(), lr=rules.discriminator_rate, betas=(0.0, 0.99))
-        self.gamma = penalties.strength(rules.penalty_base, tile, channels)
-        self.strength = AdaptiveStrength()
+        self.gamma = penalties.AdaptivePenalty(penalties.strength(rules.penalty_base, tile, channels))
+        self.strength = AdaptiveStrength(ceiling=rules.augmentation)
+        # Running means of the real and the fake image logits, for LeCam.
+        self.register_buffer("running", torch.zeros(2))
         self.random = torch.Generator().manual_seed(seed)
+        self.span = max(tile)
+        self.frozen = 0
         self.steps = 0
         self.warmed = 0
 
@@ -102,7 +140,7 @@ class Game(nn.Module):
         reconstruction, divergence = self._reconstruct(batch)
         self.warmed += len(batch.pixels)
         loss = reconstruction + self.rules.kl_weight * min(1.0, self.warmed / KL_RAMP) * divergence
-        self._descend(self.make, loss)
+        self._descend(self.make, loss + self._sharpening(batch))
         self._average(len(batch.pixels))
         return {"reconstruction": reconstruction.item(), "kl": divergence.item()}
 
@@ -114,35 +152,45 @@ class Game(nn.Module):
         """
         if len(batch.pixels) % GROUP:
             raise ValueError(f"a batch of {len(batch.pixels)} is not a whole number of groups of {GROUP}")
-        conditions = self._drop(batch.conditions)
+        codes = self._drop(batch.conditions)
         with torch.no_grad():
-            fake = self.generator(self._latents(conditions), conditions)
-        real, fake = batch.shown, fake * batch.valid
+            fake = self.generator(self._latents(codes), codes, batch.context) * batch.valid
         with parametrize.cached():
-            loss, real_logits, fake_logits = self._discriminator_loss(real, fake, conditions)
+            loss, real_logits, fake_logits = self._discriminator_loss(batch, fake, codes)
             self._descend(self.tell, loss)
         self.steps += 1
         self.strength.observe(real_logits.image, fake_logits.image)
-        return {"discriminator": loss.item(), "augmentation": self.strength.probability}
+        if self.rules.penalty_adapts:
+            self.gamma.observe(penalties.verdict(real_logits), penalties.verdict(fake_logits))
+        return {
+            "discriminator": loss.item(),
+            "outranked": self.gamma.outranked,
+            "augmentation": self.strength.probability,
+            "gamma": self.gamma.gamma,
+        }
 
     def play(self, batch: Batch) -> dict[str, float]:
         """Act three: a discriminator step, then a generator step with the autoencoding term kept."""
         figures = self.judge(batch)
-        for group in self.make.param_groups:
-            group["lr"] = self.rules.generator_rate
+        self.make.set_rate(self.rules.generator_rate)
         reconstruction, divergence = self._reconstruct(batch)
-        conditions = self._drop(batch.conditions)
-        fake = self.generator(self._latents(conditions), conditions) * batch.valid
-        adversarial = self._generator_loss(batch, fake, conditions)
-        kept = reconstruction + self.rules.kl_weight * divergence
+        codes = self._drop(batch.conditions)
+        fake = self.generator(self._latents(codes), codes, batch.context) * batch.valid
+        adversarial = self._generator_loss(batch, fake, codes)
+        kept = self.rules.reconstruction_weight * (reconstruction + self.rules.kl_weight * divergence)
         loss = kept + self.rules.adversarial_weight * adversarial
-        self._descend(self.make, loss)
+        self._descend(self.make, loss + self._sharpening(batch))
         self._average(len(batch.pixels))
         return figures | {
             "generator": adversarial.item(),
             "reconstruction": reconstruction.item(),
             "kl": divergence.item(),
         }
+
+    def widen(self, progress: float) -> None:
+        """Let tokens look as far as ``progress`` in [0, 1] allows: everywhere from half of the run on."""
+        if self.rules.locality:
+            set_reach(self, inf if progress >= 0.5 else NARROW + 2 * progress * self.span)
 
     def snapshot(self) -> dict[str, Any]:
         """Everything that a resumed game must find again, as it is now."""
@@ -151,6 +199,7 @@ class Game(nn.Module):
             "make": self.make.state_dict(),
             "judge": self.tell.state_dict(),
             "augmentation": self.strength.probability,
+            "penalty": (self.gamma.factor, self.gamma.outranked),
             "random": self.random.get_state(),
             "steps": self.steps,
             "warmed": self.warmed,
@@ -164,58 +213,104 @@ class Game(nn.Module):
         self.make.load_state_dict(state["make"])
         self.tell.load_state_dict(state["judge"])
         self.strength.probability = state["augmentation"]
+        self.gamma.factor, self.gamma.outranked = state["penalty"]
         self.random.set_state(state["random"])
         self.steps = state["steps"]
         self.warmed = state["warmed"]
 
+    def fit_bands(self, tiles: Batch) -> None:
+        """Measure on ``tiles`` how strong each band of detail is, before anything is learned."""
+        for network in (self.discriminator, self.inference):
+            network.bands.fit(tiles.shown)
+
+    def hide_bands(self) -> None:
+        """Show the judge and the inference network the image alone."""
+        for network in (self.discriminator, self.inference):
+            network.bands.hide()
+
+    def freeze(self, stages: int) -> None:
+        """Keep the first ``stages`` of the discriminator's encoder as they are."""
+        for fusion in self.discriminator.encoder.fusions[:stages]:
+            fusion.requires_grad_(False)
+        self.frozen = stages
+
     @torch.no_grad()
     def fit_latents(self, tiles: Batch) -> None:
         """Fit the generator's latent prior to what the inference network finds in ``tiles``."""
-        posterior = self.inference(tiles.shown)
+        posteriors = [self.inference(part) for part in tiles.shown.split(256)]
+        means = torch.cat([posterior.mean for posterior in posteriors])
+        variances = torch.cat([posterior.log_variance for posterior in posteriors]).exp()
         for network in (self.generator, self.average):
-            network.prior.fit(posterior.mean, posterior.log_variance.exp(), tiles.conditions)
+            network.prior.fit(means, variances, tiles.conditions)
 
     def _reconstruct(self, batch: Batch) -> tuple[Tensor, Tensor]:
         posterior = self.inference(batch.shown)
         noise = torch.randn(posterior.mean.shape, generator=self.random).to(batch.pixels)
-        remade = self.generator(posterior.draw(noise), self._drop(batch.conditions))
+        remade = self.generator(posterior.draw(noise), self._drop(batch.conditions), batch.context)
         return masked_l1(remade, batch.pixels, batch.valid), posterior.divergence().mean()
 
-    def _discriminator_loss(self, real: Tensor, fake: Tensor, conditions: Tensor) -> tuple[Tensor, Logits, Logits]:
-        # One batch of real and fake; groups of minibatch statistics divide it, so they never mix.
-        shown = augment(torch.cat([real, fake]), self.strength.probability, self.random)
-        both = torch.cat([conditions, conditions])
+    def _sharpening(self, batch: Batch) -> Tensor | float:
+        if not self.rules.superresolution_weight:
+            return 0.0
+        remade = self.generator.sharpen(batch.shown)
+        return self.rules.superresolution_weight * masked_l1(remade, batch.pixels, batch.valid)
+
+    def _discriminator_loss(self, batch: Batch, fake: Tensor, codes: Tensor) -> tuple[Tensor, Logits, Logits]:
+        shown, context = self._side_by_side(batch, fake)
+        both = torch.cat([codes, codes])
 
         def judge(x: Tensor) -> Logits:
-            return self.discriminator(x, both, GROUP)
+            return self.discriminator(x, both, GROUP, context)
 
         logits = judge(shown)
         real_logits, fake_logits = _halves(logits)
         loss = LOSSES[self.rules.loss].discriminator(real_logits, fake_logits)
-        if self.steps % PENALTY_EVERY == 0:
+        if self.rules.lecam_weight:
+            loss = loss + self.rules.lecam_weight * self._lecam(real_logits.image, fake_logits.image)
+        if self.steps % PENALTY_EVERY == 0 and self.rules.penalty != "none":
             if self.rules.penalty == "exact":
-                penalty = penalties.exact(judge, shown, self.gamma)
+                penalty = penalties.exact(judge, shown, self.gamma.gamma)
             else:
                 noise = torch.randn(shown.shape, generator=self.random).to(shown)
-                penalty = penalties.approximate(logits, judge, shown, self.gamma, noise)
+                penalty = penalties.approximate(logits, judge, shown, self.gamma.gamma, noise)
             # The mean over real and fake together is half of R1 + R2.
             loss = loss + 2 * PENALTY_EVERY * penalty
         return loss, real_logits, fake_logits
 
-    def _generator_loss(self, batch: Batch, fake: Tensor, conditions: Tensor) -> Tensor:
-        shown = augment(torch.cat([batch.shown, fake]), self.strength.probability, self.random)
+    def _generator_loss(self, batch: Batch, fake: Tensor, codes: Tensor) -> Tensor:
+        shown, context = self._side_by_side(batch, fake)
+        half = len(fake)
+        contexts = (None, None) if context is None else context.split(half)
         self.discriminator.requires_grad_(False)
         with parametrize.cached():
-            real_logits, fake_logits = _halves(self.discriminator(shown, torch.cat([conditions, conditions]), GROUP))
+            # Nothing is learned through the real half.
+            with torch.no_grad():
+                real_logits = self.discriminator(shown[:half], codes, GROUP, contexts[0])
+            fake_logits = self.discriminator(shown[half:], codes, GROUP, contexts[1])
         self.discriminator.requires_grad_(True)
+        self.freeze(self.frozen)
         return LOSSES[self.rules.loss].generator(real_logits, fake_logits)
 
-    def _latents(self, conditions: Tensor) -> Tensor:
-        noise = torch.randn(len(conditions), self.generator.latent, generator=self.random)
-        return self.generator.prior(noise.to(conditions.device), conditions)
+    def _side_by_side(self, batch: Batch, fake: Tensor) -> tuple[Tensor, Tensor | None]:
+        """Real and fake as one augmented batch, each image with its context moved and turned alike."""
+        images = torch.cat([batch.shown, fake])
+        # Groups of minibatch statistics divide each half, so real and fake never mix.
+        if batch.context is None:
+            return augment(images, self.strength.probability, self.random, self.rules.transforms), None
+        # A context would have to move with its image, and an intensity must not reach it: shown as they are.
+        return images, torch.cat([batch.context, batch.context])
 
-    def _drop(self, conditions: Tensor) -> Tensor:
-        return drop(conditions, self.rules.condition_drop, self.random)
+    def _lecam(self, real: Tensor, fake: Tensor) -> Tensor:
+        now = torch.stack([real.detach().mean(), fake.detach().mean()])
+        self.running.lerp_(now, 1 - LECAM_MEMORY)
+        return lecam(real, fake, self.running[0].item(), self.running[1].item())
+
+    def _latents(self, codes: Tensor) -> Tensor:
+        noise = torch.randn(len(codes), self.generator.latent, generator=self.random)
+        return self.generator.prior(noise.to(codes.device), codes)
+
+    def _drop(self, codes: Tensor) -> Tensor:
+        return drop(self.conditions, codes, self.rules.condition_drop, self.random)
 
     def _descend(self, optimiser: torch.optim.Optimizer, loss: Tensor) -> None:
         optimiser.zero_grad(set_to_none=True)

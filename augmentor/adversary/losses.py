@@ -7,9 +7,11 @@ from typing import NamedTuple
 
 import torch
 from torch import Tensor
-from torch.nn.functional import softplus
+from torch.nn.functional import relu, softplus
 
 from augmentor.t2t.discriminator import Logits
+
+Term = Callable[[Tensor, Tensor], Tensor]
 
 
 class GanLoss(NamedTuple):
@@ -19,40 +21,47 @@ class GanLoss(NamedTuple):
     generator: Callable[[Logits, Logits], Tensor]
 
 
-def over_judgements(term: Callable[[Tensor, Tensor], Tensor], real: Logits, fake: Logits) -> Tensor:
+def over_judgements(term: Term, real: Logits, fake: Logits) -> Tensor:
     """Mean of ``term`` over images plus its mean over the tokens of every stage (PatchGAN)."""
     image = term(real.image, fake.image).mean()
+    if not real.tokens:
+        return image
     tokens = [term(r, f).mean() for r, f in zip(real.tokens, fake.tokens, strict=True)]
     return image + torch.stack(tokens).mean()
 
 
-def _relativistic_discriminator(real: Logits, fake: Logits) -> Tensor:
-    return over_judgements(lambda r, f: softplus(f - r), real, fake)
-
-
-def _relativistic_generator(real: Logits, fake: Logits) -> Tensor:
-    return over_judgements(lambda r, f: softplus(r - f), real, fake)
-
-
-def _non_saturating_discriminator(real: Logits, fake: Logits) -> Tensor:
-    return over_judgements(lambda r, f: softplus(f) + softplus(-r), real, fake)
-
-
-def _non_saturating_generator(real: Logits, fake: Logits) -> Tensor:
-    return over_judgements(lambda _, f: softplus(-f), real, fake)
+def _loss(discriminator: Term, generator: Term) -> GanLoss:
+    return GanLoss(
+        lambda real, fake: over_judgements(discriminator, real, fake),
+        lambda real, fake: over_judgements(generator, real, fake),
+    )
 
 
 LOSSES: dict[str, GanLoss] = {
     # Jolicoeur-Martineau 2018; R3GAN, Huang et al. 2024. Real and fake are compared pair by pair,
     # and token by token at the same place.
-    "relativistic": GanLoss(_relativistic_discriminator, _relativistic_generator),
+    "relativistic": _loss(lambda r, f: softplus(f - r), lambda r, f: softplus(r - f)),
     # Goodfellow et al. 2014, section 3.
-    "non_saturating": GanLoss(_non_saturating_discriminator, _non_saturating_generator),
+    "non_saturating": _loss(lambda r, f: softplus(f) + softplus(-r), lambda r, f: softplus(-f)),
+    # Lim and Ye 2017; Miyato et al. 2018, equations 16 and 17.
+    "hinge": _loss(lambda r, f: relu(1 - r) + relu(1 + f), lambda r, f: -f),
 }
 
 
+def lecam(real: Tensor, fake: Tensor, real_before: float, fake_before: float) -> Tensor:
+    """How far the image logits (B,) lie from the other side's running mean (LeCam, Tseng et al. 2021, equation 5).
+
+    Logits are centred first, since a relativistic loss leaves their common level free.
+    """
+    level = (real_before + fake_before) / 2
+    centre = (real.mean() + fake.mean()) / 2
+    to_fake = real - centre - (fake_before - level)
+    to_real = fake - centre - (real_before - level)
+    return to_fake.square().mean() + to_real.square().mean()
+
+
 def masked_l1(made: Tensor, wanted: Tensor, valid: Tensor) -> Tensor:
-    """Mean absolute error over valid pixels: (B, C, H, W) twice and (B, 1, H, W) -> scalar."""
+    """Mean absolute error over valid pixels: (B, C, *tile) twice and (B, 1, *tile) -> scalar."""
     # What is not valid may be anything, infinite even, and must not reach the sum by way of 0 · inf.
     wanted = torch.where(valid > 0, wanted, made.detach())
     return (made - wanted).abs().sum() / (valid.sum() * made.shape[1]).clamp(min=1)

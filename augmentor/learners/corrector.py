@@ -13,7 +13,7 @@ from augmentor.adversary.ema import average_into, averaged_copy
 from augmentor.adversary.losses import masked_l1
 from augmentor.errors import TooLittleData
 from augmentor.holes.hide import Column, Hider, judge
-from augmentor.networks import build_generator, save_generator
+from augmentor.networks import build_generator, save, take_over
 from augmentor.recipe import Recipe
 from augmentor.run import Facts, Run
 from augmentor.t2t.generator import Generator
@@ -48,6 +48,15 @@ class Corrector:
         steps = -(-self.schedule.images // self.schedule.batch) + 1
         self.rate = torch.optim.lr_scheduler.OneCycleLR(self.optimiser, RATE, total_steps=steps)
 
+    def start_from(self, run: Run, frozen_stages: int) -> None:
+        """Take over the generator of another run; nothing of it is frozen, since there is no discriminator.
+
+        Raises:
+            RunError: if nothing in the run fits.
+        """
+        for network in (self.generator, self.average):
+            take_over(network, run.file("generator"))
+
     def step(self, seen: int) -> tuple[str, dict[str, float]]:
         """Fill one batch of hidden parts and learn from what was there."""
         told, prior, truth, hole = (torch.from_numpy(a).to(self.place) for a in self.seen.draw(self.schedule.batch))
@@ -66,7 +75,7 @@ class Corrector:
             correction = correct(self.average, torch.from_numpy(self.held_out.told).to(self.place)).cpu().numpy()
         judged = judge(correction, self.held_out)
         run.log({"act": "judged on held-out columns", **judged._asdict()})
-        save_generator(run, self.average, replace(self.facts, gain=judged.gain))
+        save(run, replace(self.facts, gain=judged.gain), self.average)
 
     def snapshot(self) -> dict[str, Any]:
         return {

@@ -23,6 +23,9 @@ class Learner(Protocol):
     def step(self, seen: int) -> tuple[str, dict[str, float]]:
         """Learn from one batch, ``seen`` tiles being behind; returns the act's name and its figures."""
 
+    def start_from(self, run: Run, frozen_stages: int) -> None:
+        """Take over the networks of another run, as far as they fit."""
+
     def publish(self, run: Run) -> None:
         """Write weights and facts that the other verbs can use."""
 

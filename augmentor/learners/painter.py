@@ -7,14 +7,14 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor
 
+from augmentor.adversary.augment import EVERYWHERE, TURNING
 from augmentor.adversary.game import Batch, Game, Rules
-from augmentor.networks import conditions, save_generator
+from augmentor.networks import preset, save, take_over
 from augmentor.recipe import Recipe
 from augmentor.run import Facts, Run
+from augmentor.segmentation import to_channels
 from augmentor.t2t.conditioning import encode
-from augmentor.t2t.presets import PRESETS
 from augmentor.tiles import TileStore
 
 FIT_EVERY = 2_000
@@ -27,19 +27,37 @@ FIT_ON = 2_048
 class Painter:
     """Learns to make tiles: plays the game's three acts over the recipe's schedule."""
 
-    def __init__(self, recipe: Recipe, facts: Facts, store: TileStore, place: torch.device) -> None:
+    def __init__(self, recipe: Recipe, facts: Facts, tiles: Batch, place: torch.device) -> None:
         self.schedule = recipe.game
         self.facts = facts
-        self.tiles = Tiles(load_tiles(store, store.rows(held_out=False), facts), recipe, place)
-        preset = PRESETS[facts.preset]
-        self.game = Game(facts.channels, facts.tile, preset, conditions(facts), rules(recipe), recipe.seed)
+        self.tiles = Tiles(tiles, recipe, place)
+        size = preset(facts)
+        self.game = Game(facts.made, facts.tile, size, facts.conditions, rules(recipe), recipe.seed, facts.read)
+        if recipe.game.bands:
+            self.game.fit_bands(self.tiles.some(FIT_ON))
+        else:
+            self.game.hide_bands()
         self.game.to(place)
+
+    def start_from(self, run: Run, frozen_stages: int) -> None:
+        """Take over the networks of another run, and keep the first stages of the discriminator as they are.
+
+        Transfer as in TransferGAN (Wang et al. 2018); the frozen stages as in FreezeD (Mo et al. 2020).
+
+        Raises:
+            RunError: if nothing in the run fits.
+        """
+        for name in ("generator", "inference", "discriminator"):
+            take_over(getattr(self.game, name), run.file(name))
+        take_over(self.game.average, run.file("generator"))
+        self.game.freeze(frozen_stages)
 
     def step(self, seen: int) -> tuple[str, dict[str, float]]:
         """One batch of the act that is on; the latent prior is fitted on the way and at the end of an act."""
         warm = self.schedule.warm_start * self.schedule.images
         alone = warm + self.schedule.judge_alone * self.schedule.images
         act = self.game.autoencode if seen < warm else self.game.judge if seen < alone else self.game.play
+        self.game.widen(seen / self.schedule.images)
         figures = act(self.tiles.draw(self.schedule.batch))
         after = seen + self.schedule.batch
         if seen // FIT_EVERY != after // FIT_EVERY or seen < warm <= after or after >= self.schedule.images:
@@ -47,8 +65,14 @@ class Painter:
         return act.__name__, figures
 
     def publish(self, run: Run) -> None:
-        """Write the averaged generator."""
-        save_generator(run, self.game.average, self.facts)
+        """Write the averaged generator, and the networks that read and judge."""
+        save(
+            run,
+            self.facts,
+            self.game.average,
+            inference=self.game.inference,
+            discriminator=self.game.discriminator,
+        )
 
     def snapshot(self) -> dict[str, Any]:
         return {"game": self.game.snapshot(), "tiles": self.tiles.state()}
@@ -60,18 +84,30 @@ class Painter:
 
 def rules(recipe: Recipe) -> Rules:
     """The recipe's game as the game's own rules."""
-    chosen = recipe.game.model_dump(include={"loss", "penalty", "adversarial_weight", "kl_weight", "condition_drop"})
-    # The averaged generator follows a tenth of the run at most (docs/model.md).
-    return Rules(**chosen, average_half_life=min(3_000, recipe.game.images / 40))
+    shared = recipe.game.model_dump(include=set(Rules.__dataclass_fields__))
+    return Rules(
+        **shared,
+        # Tiles that may be turned have neither up nor left; chests have both.
+        transforms=EVERYWHERE + TURNING if recipe.tiles.flips else EVERYWHERE,
+        # The averaged generator follows a tenth of the run at most (docs/model.md).
+        average_half_life=min(3_000, recipe.game.images / 40),
+    )
 
 
 def load_tiles(store: TileStore, rows: list[int], facts: Facts) -> Batch:
     """Tiles of a store, scaled, as one batch in memory."""
     pixels, valid = store.load(rows)
-    known = conditions(facts)
-    indices = torch.stack([encode(known, store.index[row].conditions) for row in rows])
-    unit = np.where(valid[:, None], facts.scaling.to_unit(pixels), np.float32(0))
-    return Batch(torch.from_numpy(unit), torch.from_numpy(valid)[:, None].float(), indices)
+    dims = len(facts.tile)
+    unit = np.where(valid[:, None], facts.scaling.to_unit(pixels, dims), np.float32(0))
+    context = None
+    if facts.labels:
+        channels = to_channels(store.load_labels(rows), facts.labels)
+        if facts.given:
+            context = torch.from_numpy(channels)
+        else:
+            unit = np.concatenate([unit, channels], axis=1)
+    codes = torch.stack([encode(facts.conditions, store.index[row].conditions) for row in rows])
+    return Batch(torch.from_numpy(unit), torch.from_numpy(valid)[:, None].float(), codes, context)
 
 
 class Tiles:
@@ -89,36 +125,32 @@ class Tiles:
         while len(self.order) < size:
             self.order = torch.cat([self.order, torch.randperm(len(self.tiles.pixels), generator=self.random)])
         chosen, self.order = self.order[:size], self.order[size:]
-        pixels, valid = self.tiles.pixels[chosen], self.tiles.valid[chosen]
-        if self.flips:
-            pixels, valid = self._turn(pixels, valid)
-        return self._on_device(Batch(pixels, valid, self.tiles.conditions[chosen]))
+        batch = self.tiles[chosen]
+        return (self._turn(batch) if self.flips else batch).to(self.place)
 
     def some(self, most: int) -> Batch:
-        """Up to ``most`` tiles, for fitting the latent prior."""
+        """Up to ``most`` tiles, for fitting what is measured on them."""
         rows = torch.linspace(0, len(self.tiles.pixels) - 1, min(most, len(self.tiles.pixels))).long()
-        return self._on_device(Batch(self.tiles.pixels[rows], self.tiles.valid[rows], self.tiles.conditions[rows]))
+        return self.tiles[rows].to(self.place)
 
-    def _on_device(self, batch: Batch) -> Batch:
-        return Batch(batch.pixels.to(self.place), batch.valid.to(self.place), batch.conditions.to(self.place))
-
-    def _turn(self, pixels: Tensor, valid: Tensor) -> tuple[Tensor, Tensor]:
+    def _turn(self, batch: Batch) -> Batch:
+        """Each tile in one of the eight positions of a square in its last two axes, context and all."""
         # Without this the import asks the network for a newer version.
         os.environ.setdefault("NO_ALBUMENTATIONS_UPDATE", "1")
         import albumentations
 
-        square = pixels.shape[-1] == pixels.shape[-2]
+        planes = [batch.pixels, batch.valid] + ([] if batch.context is None else [batch.context])
+        together = torch.cat(planes, dim=1)
+        square = together.shape[-1] == together.shape[-2]
         transform = albumentations.SquareSymmetry(p=1) if square else albumentations.HorizontalFlip(p=0.5)
         compose = albumentations.Compose([transform])
         turned = []
-        for image, seen in zip(pixels.numpy(), valid.numpy(), strict=True):
+        for image in together:
             compose.set_random_seed(int(torch.randint(2**31, (1,), generator=self.random)))
-            out = compose(image=np.moveaxis(image, 0, -1), mask=seen[0])
-            turned.append((np.moveaxis(out["image"], -1, 0), out["mask"][None]))
-        return (
-            torch.from_numpy(np.ascontiguousarray(np.stack([image for image, _ in turned]))),
-            torch.from_numpy(np.ascontiguousarray(np.stack([seen for _, seen in turned]))),
-        )
+            out = compose(image=np.moveaxis(image.flatten(0, -3).numpy(), 0, -1))["image"]
+            turned.append(torch.from_numpy(np.ascontiguousarray(np.moveaxis(out, -1, 0))).view(image.shape))
+        pixels, valid, *context = torch.stack(turned).split([plane.shape[1] for plane in planes], dim=1)
+        return Batch(pixels, valid, batch.conditions, context[0] if context else None)
 
     def state(self) -> dict[str, Any]:
         return {"random": self.random.get_state(), "order": self.order}

@@ -1,17 +1,43 @@
-"""Distances between two sets of features: Fréchet and kernel."""
+"""Distances between two sets of features, Fréchet and kernel, and how far each set covers the other."""
 
 from __future__ import annotations
+
+from collections.abc import Callable
+from typing import NamedTuple
 
 import numpy as np
 import torch
 from monai.metrics.fid import get_fid_score
+from scipy.spatial.distance import cdist
 
 from augmentor.measures.features import Features
+
+NEIGHBOURS = 5
+
+
+class Cover(NamedTuple):
+    """``precision`` and ``recall`` (Kynkäänniemi et al. 2019), ``density`` and ``coverage`` (Naeem et al. 2020)."""
+
+    precision: float
+    recall: float
+    density: float
+    coverage: float
 
 
 def frechet(a: Features, b: Features) -> float:
     """Fréchet distance between normals fitted to two sets, (N, F) and (M, F) (Heusel et al. 2017)."""
     return float(get_fid_score(torch.from_numpy(a), torch.from_numpy(b)))
+
+
+def principal(real: Features, count: int) -> Callable[[Features], Features]:
+    """A projection onto the ``count`` strongest principal axes of real features.
+
+    A Fréchet distance over more axes than a fifth of the smaller set measures the set's size more than its
+    likeness (Lee et al. 2022).
+    """
+    centre = real.mean(axis=0)
+    _, _, axes = np.linalg.svd(real - centre, full_matrices=False)
+    return lambda features: (features - centre) @ axes[:count].T
 
 
 def kernel(made: Features, real: Features) -> float:
@@ -31,3 +57,21 @@ def kernel(made: Features, real: Features) -> float:
 
     within = off_diagonal_mean(similarity(a, a)) + off_diagonal_mean(similarity(b, b))
     return within - 2 * float(similarity(a, b).mean())
+
+
+def cover(made: Features, real: Features) -> Cover:
+    """How far made (N, F) and real (M, F) lie in each other's neighbourhoods, of five neighbours.
+
+    Features are standardised by the real set. Recall is what collapse costs: real images that no made one is near.
+    """
+    centre, spread = real.mean(axis=0), real.std(axis=0) + 1e-9
+    a, b = (made - centre) / spread, (real - centre) / spread
+    around_real, around_made = (np.sort(cdist(x, x), axis=1)[:, NEIGHBOURS] for x in (b, a))
+    apart = cdist(a, b)
+    within_real = apart <= around_real[None]
+    return Cover(
+        precision=float(within_real.any(axis=1).mean()),
+        recall=float((apart <= around_made[:, None]).any(axis=0).mean()),
+        density=float(within_real.sum(axis=1).mean() / NEIGHBOURS),
+        coverage=float(within_real.any(axis=0).mean()),
+    )

@@ -1,40 +1,43 @@
-"""Attention among the tokens of a grid: global for small grids, windowed for large ones.
-
-Attention is written out rather than fused, because R1 needs a double backward, which the fused
-kernels of ``scaled_dot_product_attention`` do not implement.
-"""
+"""Attention among the tokens of a grid: global for small grids, windowed for large ones."""
 
 from __future__ import annotations
 
+from math import inf, prod
+
 import torch
-from einops import rearrange
 from torch import Tensor, nn
+from torch.nn.functional import pad, scaled_dot_product_attention
 
-GLOBAL_LIMIT = 256
-"""Grids of at most this many tokens attend globally; larger ones in windows."""
+GLOBAL_LIMIT = 512
+"""Grids of at most this many tokens attend globally; larger ones in windows of 64."""
 
-WINDOW = 8
-"""Side of an attention window, in tokens."""
+WINDOW = {2: 8, 3: 4}
+"""Side of a window of 64 tokens, for planes and for volumes."""
 
 
 class TokenNorm(nn.LayerNorm):
-    """LayerNorm over the channels of each token of a grid (B, C, h, w)."""
+    """LayerNorm over the channels of each token of a grid (B, C, *grid)."""
 
     def __init__(self, width: int, affine: bool = True) -> None:
         super().__init__(width, elementwise_affine=affine)
 
     def forward(self, x: Tensor) -> Tensor:
-        return super().forward(x.permute(0, 2, 3, 1)).permute(0, 3, 1, 2)
+        return super().forward(x.movedim(1, -1)).movedim(-1, 1)
 
 
 class GridAttention(nn.Module):
-    """Multi-head attention over a grid of queries, keys and values (B, 3·width, h, w).
+    """Multi-head attention over a grid of queries, keys and values (B, 3·width, *grid).
 
     Queries and keys are RMS-normalised and scaled by a bounded temperature, so that logits stay
     bounded however the weights grow (Henry et al. 2020, query-key normalisation; the Lipschitz
     argument of ViTGAN, Lee et al. 2022). Above ``GLOBAL_LIMIT`` tokens attention runs in windows,
     half of the heads on a grid shifted by half a window (StyleSwin, Zhang et al. 2022).
+
+    ``reach`` is how far a token looks in global attention, in tokens along each axis: infinite, or
+    growing with training (TransGAN's locality-aware start, Jiang et al. 2021, section 3.4).
     """
+
+    reach: Tensor
 
     def __init__(self, width: int, heads: int) -> None:
         super().__init__()
@@ -42,22 +45,41 @@ class GridAttention(nn.Module):
             raise ValueError(f"width {width} is not a multiple of heads {heads}")
         self.heads = heads
         self.temperature = nn.Parameter(torch.zeros(heads))
+        self.register_buffer("reach", torch.tensor(inf))
 
     def forward(self, qkv: Tensor) -> Tensor:
-        q, k, v = rearrange(qkv, "b (three heads d) h w -> three b heads h w d", three=3, heads=self.heads)
-        q, k = _rms(q), _rms(k)
+        grid = qkv.shape[2:]
+        split = qkv.unflatten(1, (3, self.heads, -1)).movedim(3, -1)
+        q, k, v = split.unbind(1)
         # sigmoid keeps the logit scale within (0, 2·sqrt(d)); it starts at the usual 1/sqrt(d) · d.
         scale = 2 * torch.sigmoid(self.temperature) / q.shape[-1] ** 0.5
-        q = q * scale[:, None, None, None]
-        height, width = q.shape[2:4]
-        if height * width <= GLOBAL_LIMIT:
-            return _merge_heads(_attend_all(q, k, v))
+        q = _rms(q) * scale.view(-1, *[1] * (len(grid) + 1))
+        k = _rms(k)
+        if prod(grid) <= GLOBAL_LIMIT:
+            return _merge_heads(_attend_all(q, k, v, near(grid, self.reach)))
         half = (self.heads + 1) // 2
-        straight = _attend_windows(q[:, :half], k[:, :half], v[:, :half], shift=0)
+        straight = _attend_windows(q[:, :half], k[:, :half], v[:, :half], shifted=False)
         if half == self.heads:
             return _merge_heads(straight)
-        shifted = _attend_windows(q[:, half:], k[:, half:], v[:, half:], shift=WINDOW // 2)
+        shifted = _attend_windows(q[:, half:], k[:, half:], v[:, half:], shifted=True)
         return _merge_heads(torch.cat([straight, shifted], dim=1))
+
+
+def set_reach(network: nn.Module, tokens: float) -> None:
+    """Let every attention in ``network`` look ``tokens`` far; ``inf`` for everywhere."""
+    for module in network.modules():
+        if isinstance(module, GridAttention):
+            module.reach.fill_(tokens)
+
+
+def near(grid: torch.Size, reach: Tensor) -> Tensor | None:
+    """Which tokens of a grid see each other: (N, N) bool, None where all do."""
+    far = reach.item()
+    if far >= max(grid) - 1:
+        return None
+    axes = [torch.arange(n, device=reach.device) for n in grid]
+    places = torch.stack(torch.meshgrid(*axes, indexing="ij"), dim=-1).flatten(0, -2)
+    return (places[:, None] - places[None]).abs().amax(dim=-1) <= far
 
 
 def _rms(x: Tensor) -> Tensor:
@@ -65,32 +87,46 @@ def _rms(x: Tensor) -> Tensor:
 
 
 def _merge_heads(x: Tensor) -> Tensor:
-    return rearrange(x, "b heads h w d -> b (heads d) h w")
+    """(B, heads, *grid, d) -> (B, heads · d, *grid)."""
+    return x.movedim(-1, 2).flatten(1, 2)
 
 
-def _attend_all(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
-    height = q.shape[2]
-    q, k, v = (rearrange(t, "b n h w d -> b n (h w) d") for t in (q, k, v))
-    weights = (q @ k.transpose(-1, -2)).softmax(dim=-1)
-    return rearrange(weights @ v, "b n (h w) d -> b n h w d", h=height)
+def _attend_all(q: Tensor, k: Tensor, v: Tensor, seen: Tensor | None) -> Tensor:
+    grid = q.shape[2:-1]
+    q, k, v = (t.flatten(2, -2) for t in (q, k, v))
+    return scaled_dot_product_attention(q, k, v, attn_mask=seen, scale=1.0).unflatten(2, grid)
 
 
-def _attend_windows(q: Tensor, k: Tensor, v: Tensor, shift: int) -> Tensor:
+def _attend_windows(q: Tensor, k: Tensor, v: Tensor, *, shifted: bool) -> Tensor:
     """Attention inside windows; the grid is padded to whole windows and padded keys are masked."""
-    height, width = q.shape[2:4]
-    before = (WINDOW - shift) % WINDOW
-    bottom, right = (-(height + before)) % WINDOW, (-(width + before)) % WINDOW
-    padding = (0, 0, before, right, before, bottom)
-    rows = (height + before + bottom) // WINDOW
+    grid = q.shape[2:-1]
+    side = WINDOW[len(grid)]
+    before = side // 2 if shifted else 0
+    margins = [(before, -(length + before) % side) for length in grid]
+    flat = [amount for margin in reversed(margins) for amount in margin]
 
     def windows(t: Tensor) -> Tensor:
-        padded = nn.functional.pad(t, padding)
-        return rearrange(padded, "b n (r i) (c j) d -> b n r c (i j) d", i=WINDOW, j=WINDOW)
+        """(B, heads, *grid, d) -> (B, windows, heads, tokens a window, d)."""
+        padded = pad(t, [0, 0, *flat])
+        blocks = padded.shape[2:-1]
+        cut = padded.reshape(*padded.shape[:2], *(n for b in blocks for n in (b // side, side)), padded.shape[-1])
+        outer, inner = range(2, 2 + 2 * len(blocks), 2), range(3, 3 + 2 * len(blocks), 2)
+        ordered = cut.permute(0, *outer, 1, *inner, cut.ndim - 1)
+        return ordered.flatten(2 + len(blocks), -2).flatten(1, len(blocks))
 
-    present = q.new_ones(1, 1, height, width, 1)
-    absent = windows(present)[..., 0] == 0
-    logits = windows(q) @ windows(k).transpose(-1, -2)
-    # A window wholly in the padding would be all -inf; a large finite number keeps softmax defined.
-    weights = logits.masked_fill(absent.unsqueeze(-2), -1e4).softmax(dim=-1)
-    out = rearrange(weights @ windows(v), "b n r c (i j) d -> b n (r i) (c j) d", i=WINDOW, r=rows)
-    return out[:, :, before : before + height, before : before + width]
+    def grids(t: Tensor) -> Tensor:
+        """The way back."""
+        counts = [(length + sum(margin)) // side for length, margin in zip(grid, margins, strict=True)]
+        cut = t.unflatten(3, [side] * len(counts)).unflatten(1, counts)
+        axes = range(len(counts))
+        order = [a for i in axes for a in (1 + i, 2 + len(counts) + i)]
+        whole = cut.permute(0, 1 + len(counts), *order, cut.ndim - 1)
+        for i in axes:
+            whole = whole.flatten(2 + i, 3 + i)
+        inside = [slice(margin[0], margin[0] + length) for length, margin in zip(grid, margins, strict=True)]
+        return whole[(slice(None), slice(None), *inside)]
+
+    present = windows(q.new_ones(1, 1, *grid, 1))[..., 0] > 0
+    # A window wholly in the padding may see all of itself: softmax stays defined, nothing reads the result.
+    seen = (present | ~present.any(dim=-1, keepdim=True)).unsqueeze(-2)
+    return grids(scaled_dot_product_attention(windows(q), windows(k), windows(v), attn_mask=seen, scale=1.0))

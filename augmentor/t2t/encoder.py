@@ -4,35 +4,52 @@ from __future__ import annotations
 
 from math import prod
 
+import torch
 from torch import Tensor, nn
 
 from augmentor.t2t.presets import Preset, steps
-from augmentor.t2t.tokens import Block, SoftSplit, Step, TokenTransformer
+from augmentor.t2t.tokens import Block, ConvolutionStem, Step, TokenTransformer, soft_split
 
 SPLIT = Step(3, 2, 1)
 """Splits after the first, as in T2T-ViT (the merges use an even kernel instead, against checkerboards)."""
 
 
-class T2TEncoder(nn.Module):
-    """(B, channels, H, W) -> one grid of tokens a stage, finest first, the backbone's last."""
+LAYOUT = {4: torch.channels_last, 5: torch.channels_last_3d}
 
-    def __init__(self, channels: int, tile: tuple[int, int], preset: Preset) -> None:
+
+class T2TEncoder(nn.Module):
+    """(B, channels, *tile) -> one grid of tokens a stage, finest first, the backbone's last.
+
+    ``preset.encoder`` replaces the token transformers by convolutions, or all splits by plain patches,
+    for comparison.
+    """
+
+    def __init__(self, channels: int, tile: tuple[int, ...], preset: Preset) -> None:
         super().__init__()
+        dims = len(tile)
         chain = steps(tile, len(preset.stages))
-        chain = [chain[0]] + [SPLIT] * (len(chain) - 1)
+        total = prod(step.stride for step in chain)
+        chain = [Step(total, total, 0)] if preset.encoder == "patches" else [chain[0]] + [SPLIT] * (len(chain) - 1)
         self.fusions = nn.ModuleList()
         for index, step in enumerate(chain[:-1]):
-            self.fusions.append(TokenTransformer(channels, preset.token_width, step, normalise=index > 0))
+            if preset.encoder == "convolutions":
+                self.fusions.append(ConvolutionStem(channels, preset.token_width, step, dims))
+            else:
+                self.fusions.append(
+                    TokenTransformer(channels, preset.token_width, step, dims=dims, normalise=index > 0)
+                )
             channels = preset.token_width
-        self.project = SoftSplit(channels, preset.backbone.width, chain[-1])
-        total = prod(step.stride for step in chain)
-        grid = (tile[0] // total, tile[1] // total)
-        self.position = nn.Parameter(self.project.weight.new_zeros(1, preset.backbone.width, *grid).normal_(std=0.02))
-        self.blocks = nn.ModuleList(Block(preset.backbone.width, preset.heads) for _ in range(preset.backbone.depth))
+        self.project = soft_split(channels, preset.backbone.width, chain[-1], dims)
+        self.grid = tuple(side // total for side in tile)
+        self.position = nn.Parameter(torch.randn(1, preset.backbone.width, *self.grid) * 0.02)
+        self.blocks = nn.ModuleList(
+            Block(preset.backbone.width, preset.heads, dims) for _ in range(preset.backbone.depth)
+        )
         self.widths = [preset.token_width] * len(self.fusions) + [preset.backbone.width]
-        self.grid = grid
 
     def forward(self, x: Tensor) -> list[Tensor]:
+        # Tokens lie together in memory: norms and attention run over the numbers of a token.
+        x = x.contiguous(memory_format=LAYOUT[x.ndim])
         grids = []
         for fusion in self.fusions:
             x = fusion(x)

@@ -8,49 +8,48 @@ from operator import mul
 
 import torch
 from torch import Tensor, nn
+from torch.nn.functional import interpolate
 
-from augmentor.t2t.conditioning import ClassCondition, Conditioner
+from augmentor.t2t.conditioning import Condition, Conditioner
 from augmentor.t2t.encoder import T2TEncoder
 from augmentor.t2t.latents import LatentPrior
-from augmentor.t2t.presets import Preset, steps
-from augmentor.t2t.tokens import Block, SoftMerge, Step
+from augmentor.t2t.presets import Preset, Stage, steps
+from augmentor.t2t.tokens import Block, ConvolutionMerge, SoftMerge, Step, per_token
 
 
 class Generator(nn.Module):
-    """(B, latent), (B, K) conditions [, (B, context, H, W)] -> (B, channels, H, W).
+    """(B, latent), (B, K) condition codes [, (B, context, *tile)] -> (B, channels, *tile).
 
     The latent acts twice: as a style that modulates every block, and as a low-rank spatial code of a
     few numbers a starting token (a style alone makes all samples alike). Every stage writes its own
     residual into the picture by a soft merge. With ``context`` channels, a T2T encoder reads an image
-    condition (known pixels, priors) and its tokens join the generator's at every grid. The range of
-    the output follows the scaling of the tiles; nothing is squashed to 8 bits.
+    condition (known pixels and priors, or a segmentation) and its tokens join the generator's at every
+    grid. The range of the output follows the scaling of the tiles; nothing is squashed to 8 bits.
     """
 
     def __init__(
         self,
         channels: int,
-        tile: tuple[int, int],
+        tile: tuple[int, ...],
         preset: Preset,
-        conditions: Sequence[ClassCondition] = (),
+        conditions: Sequence[Condition] = (),
         context: int = 0,
     ) -> None:
         super().__init__()
-        stages = preset.stages
-        splits = steps(tile, len(stages))
-        chain = splits[::-1]
+        dims, stages = len(tile), preset.stages
+        chain = steps(tile, len(stages))[::-1]
         # Pixels a token of each stage, coarsest first.
-        strides = list(accumulate((step.stride for step in splits), mul))[::-1]
-        grid = (tile[0] // strides[0], tile[1] // strides[0])
-        width = stages[0].width
+        strides = list(accumulate((step.stride for step in reversed(chain)), mul))[::-1]
+        grid = [side // strides[0] for side in tile]
 
         self.latent = preset.latent
         self.prior = LatentPrior(preset.latent, conditions)
         self.conditioner = Conditioner(conditions, preset.style)
         self.map_latent = nn.Linear(preset.latent, preset.style)
         self.map_style = nn.Sequential(nn.SiLU(), nn.Linear(preset.style, preset.style), nn.SiLU())
-        self.start = nn.Parameter(torch.randn(1, width, *grid) * 0.5)
-        self.code = nn.Linear(preset.latent, preset.latent_per_token * grid[0] * grid[1])
-        self.code_to_tokens = nn.Conv2d(preset.latent_per_token, width, 1)
+        self.start = nn.Parameter(torch.randn(1, stages[0].width, *grid) * 0.5)
+        self.code = nn.Linear(preset.latent, preset.latent_per_token * self.start[0, 0].numel())
+        self.code_to_tokens = per_token(preset.latent_per_token, stages[0].width, dims)
 
         self.context = T2TEncoder(context, tile, preset) if context else None
         self.context_to_tokens = nn.ModuleList()
@@ -58,30 +57,31 @@ class Generator(nn.Module):
         self.merges = nn.ModuleList()
         self.to_image = nn.ModuleList()
         for index, stage in enumerate(stages):
-            blocks = [
-                Block(stage.width, preset.heads, attend=stage.attend, style=preset.style, zero=True)
-                for _ in range(stage.depth)
-            ]
-            self.stages.append(nn.ModuleList(blocks))
-            stride = strides[index]
-            merge = SoftMerge(stage.width, channels, Step(2 * stride, stride, stride // 2))
-            # Starting at zero, the picture is the bias alone: the data mean, or no correction to a prior.
-            nn.init.zeros_(merge.spread.weight)
-            self.to_image.append(merge)
+            self.stages.append(_blocks(stage, preset, dims))
+            self.to_image.append(_to_image(stage.width, channels, strides[index], preset, dims))
             if index + 1 < len(stages):
-                self.merges.append(SoftMerge(stage.width, stages[index + 1].width, chain[index]))
+                self.merges.append(_merge(stage.width, stages[index + 1].width, chain[index], preset, dims))
             if self.context is not None:
-                source = self.context.widths[len(stages) - 1 - index]
-                self.context_to_tokens.append(nn.Conv2d(source, stage.width, 1))
+                # Plain patches have one grid, the coarsest, which is all that the stages are then told.
+                source = self.context.widths[max(0, len(self.context.widths) - 1 - index)]
+                self.context_to_tokens.append(per_token(source, stage.width, dims))
+        self.low_to_tokens = per_token(channels, stages[-1].width, dims)
+        self.finest = [side // strides[-1] for side in tile]
 
-    def forward(self, z: Tensor, conditions: Tensor, context: Tensor | None = None) -> Tensor:
-        style = self.map_style(self.map_latent(z) + self.conditioner(conditions))
-        code = self.code(z).unflatten(1, (-1, *self.start.shape[-2:]))
-        x = self.start + self.code_to_tokens(code)
+    def forward(self, z: Tensor, codes: Tensor, context: Tensor | None = None) -> Tensor:
+        return self.draw(z, self.style(z, codes), context)
+
+    def style(self, z: Tensor, codes: Tensor) -> Tensor:
+        """What modulates every block: (B, style)."""
+        return self.map_style(self.map_latent(z) + self.conditioner(codes))
+
+    def draw(self, z: Tensor, style: Tensor, context: Tensor | None = None) -> Tensor:
+        """The picture of a latent in a style of its own."""
+        x = self.start + self.code_to_tokens(self.code(z).unflatten(1, (-1, *self.start.shape[2:])))
         seen = self.context(context)[::-1] if self.context is not None else []
         pictures = []
         for index, (blocks, to_image) in enumerate(zip(self.stages, self.to_image, strict=True)):
-            if seen:
+            if index < len(seen):
                 x = x + self.context_to_tokens[index](seen[index])
             for block in blocks.children():
                 x = block(x, style)
@@ -89,3 +89,52 @@ class Generator(nn.Module):
             if index < len(self.merges):
                 x = self.merges[index](x)
         return torch.stack(pictures).sum(dim=0)
+
+    def guided(self, noise: Tensor, codes: Tensor, guidance: float, context: Tensor | None = None) -> Tensor:
+        """A sample that follows its conditions ``guidance`` times as far: 1 as trained, 0 not at all.
+
+        The step from the unconditional to the conditional latent and style is lengthened, after
+        classifier-free guidance (Ho and Salimans 2022).
+        """
+        free = torch.zeros_like(codes)
+        z = self.prior(noise, codes) + (guidance - 1) * (self.prior.mean(codes) - self.prior.mean(free))
+        style = self.style(z, codes)
+        if guidance != 1:
+            style = style + (guidance - 1) * (style - self.style(z, free))
+        return self.draw(z, style, context)
+
+    def sharpen(self, images: Tensor) -> Tensor:
+        """Images (B, channels, *tile) remade from themselves shrunk to the last stage's grid.
+
+        The super-resolution task of TransGAN (Jiang et al. 2021, section 3.3), learned beside the game.
+        """
+        low = interpolate(images, size=self.finest, mode="area")
+        style = self.map_style(self.map_latent(images.new_zeros(len(images), self.latent)))
+        x = self.low_to_tokens(low)
+        for block in self.stages[-1].children():
+            x = block(x, style)
+        return interpolate(low, size=images.shape[2:]) + self.to_image[-1](x)
+
+
+def _blocks(stage: Stage, preset: Preset, dims: int) -> nn.ModuleList:
+    return nn.ModuleList(
+        Block(stage.width, preset.heads, dims, attend=stage.attend, style=preset.style, zero=True)
+        for _ in range(stage.depth)
+    )
+
+
+def _merge(width: int, channels: int, step: Step, preset: Preset, dims: int) -> nn.Module:
+    """From a stage to the next; ``preset.decoder`` puts convolutions or plain patches in place, for comparison."""
+    if preset.decoder == "convolutions":
+        return ConvolutionMerge(width, channels, step, dims)
+    if preset.decoder == "patches":
+        return SoftMerge(width, channels, Step(step.stride, step.stride, 0), dims)
+    return SoftMerge(width, channels, step, dims)
+
+
+def _to_image(width: int, channels: int, stride: int, preset: Preset, dims: int) -> SoftMerge:
+    overlapping = Step(2 * stride, stride, stride // 2)
+    merge = SoftMerge(width, channels, Step(stride, stride, 0) if preset.decoder == "patches" else overlapping, dims)
+    # Starting at zero, the picture is the bias alone: the data mean, or no correction to a prior.
+    nn.init.zeros_(merge.weight)
+    return merge

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from math import prod
 from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
 
+from augmentor.t2t.bands import Bands
 from augmentor.t2t.encoder import T2TEncoder
 from augmentor.t2t.presets import Preset
+from augmentor.t2t.tokens import per_token
 
 
 class Posterior(NamedTuple):
@@ -28,17 +31,17 @@ class Posterior(NamedTuple):
 
 
 class Inference(nn.Module):
-    """(B, channels, H, W) -> ``Posterior``; the T2T encoder that mirrors the generator."""
+    """(B, channels, *tile) -> ``Posterior``; the T2T encoder that mirrors the generator, on bands of equal spread."""
 
-    def __init__(self, channels: int, tile: tuple[int, int], preset: Preset) -> None:
+    def __init__(self, channels: int, tile: tuple[int, ...], preset: Preset) -> None:
         super().__init__()
-        self.encoder = T2TEncoder(channels, tile, preset)
-        per_token = 2 * preset.latent_per_token
-        self.reduce = nn.Conv2d(preset.backbone.width, per_token, 1)
-        tokens = self.encoder.grid[0] * self.encoder.grid[1]
-        self.head = nn.Linear(per_token * tokens, 2 * preset.latent)
+        self.bands = Bands(channels, len(tile))
+        self.encoder = T2TEncoder(self.bands.width, tile, preset)
+        per_grid = 2 * preset.latent_per_token
+        self.reduce = per_token(preset.backbone.width, per_grid, len(tile))
+        self.head = nn.Linear(per_grid * prod(self.encoder.grid), 2 * preset.latent)
 
     def forward(self, x: Tensor) -> Posterior:
-        tokens = self.reduce(self.encoder(x)[-1]).flatten(1)
+        tokens = self.reduce(self.encoder(self.bands(x))[-1]).flatten(1)
         mean, log_variance = self.head(nn.functional.gelu(tokens)).chunk(2, dim=1)
         return Posterior(mean, log_variance.clamp(-8, 4))

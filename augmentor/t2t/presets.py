@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal
 
 from augmentor.t2t.tokens import Step
 
@@ -10,7 +11,10 @@ FINE = Step(4, 2, 1)
 """Between stages, and to the pixels of tiles below 64 px."""
 
 COARSE = Step(8, 4, 2)
-"""Between pixels and tokens for tiles of 64 px and above."""
+"""Between pixels and tokens for tiles of 64 px and above, and for volumes."""
+
+Fusion = Literal["tokens", "convolutions", "patches"]
+"""How neighbourhoods become tokens and tokens neighbourhoods: T2T, or what it is compared with."""
 
 
 @dataclass(frozen=True)
@@ -38,6 +42,8 @@ class Preset:
     latent: int = 128
     latent_per_token: int = 8
     style: int = 96
+    encoder: Fusion = "tokens"
+    decoder: Fusion = "tokens"
 
 
 PRESETS: dict[str, Preset] = {
@@ -50,17 +56,19 @@ PRESETS: dict[str, Preset] = {
 }
 
 
-def steps(tile: tuple[int, int], stages: int) -> list[Step]:
+def steps(tile: tuple[int, ...], stages: int) -> list[Step]:
     """The soft splits from pixels to the coarsest grid, finest first; merges run them backwards.
 
-    Tiles of 64 px and above start with a stride of 4, smaller ones with 2; every further stage halves.
+    Tiles of 64 px and above, and volumes, start with a stride of 4, smaller planes with 2; every further stage halves.
 
     Raises:
         ValueError: if the tile is not a multiple of the total stride.
     """
-    first = COARSE if min(tile) >= 64 else FINE
+    first = COARSE if len(tile) == 3 or min(tile) >= 64 else FINE
     chain = [first] + [FINE] * (stages - 1)
     total = first.stride * 2 ** (stages - 1)
-    if tile[0] % total or tile[1] % total:
-        raise ValueError(f"tile {tile[0]}x{tile[1]} is not a multiple of {total} pixels, the network's total stride")
+    if any(side % total for side in tile):
+        raise ValueError(
+            f"tile {'x'.join(map(str, tile))} is not a multiple of {total} pixels, the network's total stride"
+        )
     return chain

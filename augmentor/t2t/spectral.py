@@ -46,5 +46,5 @@ class HeldSpectrum(nn.Module):
 def normalise_spectrum(network: nn.Module) -> None:
     """Put ``HeldSpectrum`` on the weight of every Linear and convolution in ``network``, in place."""
     for module in list(network.modules()):
-        if isinstance(module, nn.Linear | nn.Conv2d):
+        if isinstance(module, nn.Linear | nn.Conv2d | nn.Conv3d):
             parametrize.register_parametrization(module, "weight", HeldSpectrum(module.weight))

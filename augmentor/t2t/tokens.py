@@ -1,7 +1,7 @@
 """Tokens-to-token fusion: the soft split going in and its mirror, the soft merge, coming out.
 
-A grid of tokens travels as (B, C, h, w): C numbers a token, h × w tokens. Source: Yuan et al.,
-"Tokens-to-Token ViT", ICCV 2021.
+A grid of tokens travels as (B, C, *grid): C numbers a token, and a grid of rows and columns, or of
+slices, rows and columns. Source: Yuan et al., "Tokens-to-Token ViT", ICCV 2021.
 """
 
 from __future__ import annotations
@@ -10,29 +10,36 @@ from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
+from torch.nn.functional import conv_transpose2d, conv_transpose3d, gelu, interpolate
 
 from augmentor.t2t.attention import GridAttention, TokenNorm
 
+CONVOLUTION: dict[int, type[nn.Conv2d] | type[nn.Conv3d]] = {2: nn.Conv2d, 3: nn.Conv3d}
+SPREAD = {2: conv_transpose2d, 3: conv_transpose3d}
+
 
 class Step(NamedTuple):
-    """One soft split or merge: kernel, stride and padding in pixels (or tokens) of the finer grid."""
+    """One soft split or merge: kernel, stride and padding along each axis of the finer grid."""
 
     kernel: int
     stride: int
     padding: int
 
 
-class SoftSplit(nn.Conv2d):
-    """Overlapping unfold followed by one Linear, on a grid.
+def soft_split(channels: int, width: int, step: Step, dims: int = 2) -> nn.Module:
+    """Overlapping unfold followed by one Linear, on a grid of ``dims`` axes.
 
-    ``SoftSplit(1, 32, Step(8, 4, 2))(x)``: (B, 1, 64, 64) -> (B, 32, 16, 16). Each new token is a
-    linear function of a kernel × kernel neighbourhood that overlaps its neighbours'. That *is* a
-    strided convolution and is run as one (2.1 times faster than unfold and matmul on a CPU); a test
-    holds the two equal.
+    ``soft_split(1, 32, Step(8, 4, 2))(x)``: (B, 1, 64, 64) -> (B, 32, 16, 16). Each new token is a
+    linear function of a kernel-wide neighbourhood that overlaps its neighbours'. That *is* a strided
+    convolution and is run as one (2.1 times faster than unfold and matmul on a CPU); a test holds the
+    two equal.
     """
+    return CONVOLUTION[dims](channels, width, step.kernel, step.stride, step.padding)
 
-    def __init__(self, channels: int, width: int, step: Step) -> None:
-        super().__init__(channels, width, step.kernel, step.stride, step.padding)
+
+def per_token(channels: int, width: int, dims: int = 2) -> nn.Conv2d | nn.Conv3d:
+    """One Linear applied to every token: (B, channels, *grid) -> (B, width, *grid)."""
+    return CONVOLUTION[dims](channels, width, 1)
 
 
 class SoftMerge(nn.Module):
@@ -43,22 +50,27 @@ class SoftMerge(nn.Module):
     be a multiple of the stride, or the output carries a checkerboard.
     """
 
-    def __init__(self, width: int, channels: int, step: Step) -> None:
+    def __init__(self, width: int, channels: int, step: Step, dims: int = 2) -> None:
         super().__init__()
         if step.kernel % step.stride:
             raise ValueError(f"merge kernel {step.kernel} is not a multiple of its stride {step.stride}")
-        self.spread = nn.ConvTranspose2d(width, channels, step.kernel, step.stride, step.padding, bias=False)
+        weight = torch.empty(width, channels, *[step.kernel] * dims)
+        nn.init.kaiming_uniform_(weight, a=5**0.5)
+        self.weight = nn.Parameter(weight)
         self.bias = nn.Parameter(torch.zeros(channels))
         self.step = step
+        self.dims = dims
 
     def forward(self, x: Tensor) -> Tensor:
-        return self.spread(x) / self.overlap(x.shape[-2], x.shape[-1]).to(x) + self.bias[:, None, None]
+        spread = SPREAD[self.dims](x, self.weight, stride=self.step.stride, padding=self.step.padding)
+        return spread / self.overlap(x.shape[2:]).to(x) + self.bias.view(-1, *[1] * self.dims)
 
-    def overlap(self, height: int, width: int) -> Tensor:
-        """How many tokens of a (height, width) grid cover each output pixel: (1, 1, H, W)."""
-        rows = _coverage(height, self.step)
-        columns = _coverage(width, self.step)
-        return (rows[:, None] * columns[None, :])[None, None]
+    def overlap(self, grid: torch.Size) -> Tensor:
+        """How many tokens of a grid cover each element of the finer one: (*finer grid)."""
+        cover = torch.ones(())
+        for count in grid:
+            cover = cover[..., None] * _coverage(count, self.step)
+        return cover
 
 
 def _coverage(count: int, step: Step) -> Tensor:
@@ -69,11 +81,11 @@ def _coverage(count: int, step: Step) -> Tensor:
 
 
 class Mlp(nn.Sequential):
-    """Two token-wise Linears with GELU between: (B, C, h, w) -> (B, C, h, w)."""
+    """Two token-wise Linears with GELU between: (B, C, *grid) -> (B, C, *grid)."""
 
-    def __init__(self, width: int, ratio: float) -> None:
+    def __init__(self, width: int, ratio: float, dims: int = 2) -> None:
         hidden = int(width * ratio)
-        super().__init__(nn.Conv2d(width, hidden, 1), nn.GELU(), nn.Conv2d(hidden, width, 1))
+        super().__init__(per_token(width, hidden, dims), nn.GELU(), per_token(hidden, width, dims))
 
 
 class TokenTransformer(nn.Module):
@@ -84,20 +96,53 @@ class TokenTransformer(nn.Module):
     norm there blinds the network to intensity.
     """
 
-    def __init__(self, channels: int, width: int, step: Step, heads: int = 1, *, normalise: bool) -> None:
+    def __init__(
+        self, channels: int, width: int, step: Step, heads: int = 1, dims: int = 2, *, normalise: bool
+    ) -> None:
         super().__init__()
         self.norm = TokenNorm(channels) if normalise else nn.Identity()
-        self.qkv = SoftSplit(channels, 3 * width, step)
+        self.qkv = soft_split(channels, 3 * width, step, dims)
         self.attention = GridAttention(width, heads)
-        self.out = nn.Conv2d(width, width, 1)
+        self.out = per_token(width, width, dims)
         self.mlp_norm = TokenNorm(width)
-        self.mlp = Mlp(width, ratio=1)
+        self.mlp = Mlp(width, 1, dims)
         self.width = width
 
     def forward(self, x: Tensor) -> Tensor:
         qkv = self.qkv(self.norm(x))
         tokens = qkv[:, 2 * self.width :] + self.out(self.attention(qkv))
         return tokens + self.mlp(self.mlp_norm(tokens))
+
+
+class ConvolutionStem(nn.Module):
+    """What the T2T stage is compared with: two convolutions, the first with the stage's stride.
+
+    (B, channels, *grid) -> (B, width, *coarser grid), as in the stems of Xiao et al. 2021 ("Early
+    convolutions help transformers see better").
+    """
+
+    def __init__(self, channels: int, width: int, step: Step, dims: int = 2) -> None:
+        super().__init__()
+        self.split = soft_split(channels, width, step, dims)
+        self.mix = CONVOLUTION[dims](width, width, 3, padding=1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = gelu(self.split(x))
+        return x + gelu(self.mix(x))
+
+
+class ConvolutionMerge(nn.Module):
+    """What the soft merge is compared with: nearest upsampling and two convolutions."""
+
+    def __init__(self, width: int, channels: int, step: Step, dims: int = 2) -> None:
+        super().__init__()
+        self.stride = step.stride
+        self.first = CONVOLUTION[dims](width, channels, 3, padding=1)
+        self.second = CONVOLUTION[dims](channels, channels, 3, padding=1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = self.first(interpolate(x, scale_factor=float(self.stride)))
+        return x + self.second(gelu(x))
 
 
 class Block(nn.Module):
@@ -107,16 +152,18 @@ class Block(nn.Module):
     The last layer of each residual branch starts at zero, so a fresh block is the identity.
     """
 
-    def __init__(self, width: int, heads: int, *, attend: bool = True, style: int = 0, zero: bool = False) -> None:
+    def __init__(
+        self, width: int, heads: int, dims: int = 2, *, attend: bool = True, style: int = 0, zero: bool = False
+    ) -> None:
         super().__init__()
         self.attend = attend
         if attend:
             self.norm = StyleNorm(width, style)
-            self.qkv = nn.Conv2d(width, 3 * width, 1)
+            self.qkv = per_token(width, 3 * width, dims)
             self.attention = GridAttention(width, heads)
-            self.out = nn.Conv2d(width, width, 1)
+            self.out = per_token(width, width, dims)
         self.mlp_norm = StyleNorm(width, style)
-        self.mlp = Mlp(width, ratio=2)
+        self.mlp = Mlp(width, 2, dims)
         if zero:
             last = [self.mlp[-1], self.out] if attend else [self.mlp[-1]]
             for parameter in (p for layer in last for p in layer.parameters()):
@@ -141,7 +188,7 @@ class StyleNorm(nn.Module):
 
     def forward(self, x: Tensor, style: Tensor | None = None) -> Tensor:
         x = self.norm(x)
-        if self.modulation is None:
+        if self.modulation is None or style is None:
             return x
-        gain, shift = self.modulation(style)[:, :, None, None].chunk(2, dim=1)
+        gain, shift = self.modulation(style).view(*style.shape[:1], -1, *[1] * (x.ndim - 2)).chunk(2, dim=1)
         return x * (1 + gain) + shift
