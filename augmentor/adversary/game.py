@@ -80,7 +80,7 @@ class Rules:
 
     loss: str = "relativistic"
     penalty: str = "approximate"
-    penalty_base: float = 0.02
+    penalty_base: float = 0.2
     penalty_adapts: bool = True
     adversarial_weight: float = 0.5
     reconstruction_weight: float = 1.0
@@ -93,7 +93,7 @@ class Rules:
     augmentation: float = 0.6
     warm_rate: float = 4e-3
     generator_rate: float = 1e-4
-    discriminator_rate: float = 2e-3
+    discriminator_rate: float = 5e-4
     condition_drop: float = 0.1
     average_half_life: float = 1_000
 
@@ -124,7 +124,7 @@ class Game(nn.Module):
         self.average = averaged_copy(self.generator)
         makers = [*self.generator.parameters(), *self.inference.parameters()]
         self.make = Muon(makers, rules.warm_rate, betas=(0.5, 0.99))
-        self.tell = torch.optim.Adam(self.discriminator.parameters(), lr=rules.discriminator_rate, betas=(0.0, 0.99))
+        self.tell = Muon(self.discriminator.parameters(), rules.discriminator_rate, betas=(0.0, 0.99), momentum=0.0)
         self.gamma = penalties.AdaptivePenalty(penalties.strength(rules.penalty_base, tile, channels))
         self.strength = AdaptiveStrength(ceiling=rules.augmentation)
         # Running means of the real and the fake image logits, for LeCam.
