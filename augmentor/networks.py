@@ -94,7 +94,7 @@ def _load(network: Network, run: Run, name: str) -> Network:
 
 
 def take_over(network: nn.Module, path: Path) -> int:
-    """Take from weights at ``path`` every tensor whose name and shape fit; returns how many did.
+    """Take from weights at ``path`` every layer whose tensors all fit; returns how many tensors that were.
 
     Raises:
         RunError: if the file does not load, or nothing in it fits.
@@ -104,8 +104,14 @@ def take_over(network: nn.Module, path: Path) -> int:
     except Exception as error:
         raise RunError(f"weights do not load ({error})", where=path, do="train the run again") from error
     own = network.state_dict()
-    fitting = {k: v for k, v in found.items() if k in own and own[k].shape == v.shape}
+    strange = {_layer(k) for k in {*own, *found} if k not in own or k not in found or own[k].shape != found[k].shape}
+    fitting = {k: v for k, v in found.items() if _layer(k) not in strange}
     if not fitting:
         raise RunError("nothing in it fits this recipe's networks", where=path, do="start from a run of this preset")
     network.load_state_dict(fitting, strict=False)
     return len(fitting)
+
+
+def _layer(key: str) -> str:
+    """The layer that a tensor belongs to; a weight's spectral norm belongs with the weight."""
+    return key.split(".parametrizations.")[0] if ".parametrizations." in key else key.rpartition(".")[0]

@@ -66,8 +66,8 @@ class Segmentation(Section):
 class Tiles(Section):
     """How scenes are cut."""
 
-    size: tuple[PositiveInt, PositiveInt] | tuple[PositiveInt, PositiveInt, PositiveInt] = Field(
-        (64, 64), description="rows and columns, or slices, rows and columns"
+    size: tuple[PositiveInt, ...] = Field(
+        (64, 64), min_length=2, max_length=3, description="rows and columns, or slices, rows and columns"
     )
     cut: Literal["whole", "grid"] = Field("whole", description="one resized tile an image, or windows at full detail")
     overlap: float = Field(0.0, ge=0, lt=1, description="of neighbouring windows")

@@ -91,10 +91,8 @@ def check_conditions(facts: Facts, asked: Mapping[str, str]) -> Mapping[str, str
             known[name].encode(value)
         except ValueError as error:
             said = known[name]
-            what = (
-                f"values of {name}: {', '.join(said.classes)}" if isinstance(said, ClassCondition) else "mend the value"
-            )
-            raise WrongCondition(str(error).split(";")[0], do=what) from None
+            classes = f"values of {name}: {', '.join(said.classes)}" if isinstance(said, ClassCondition) else ""
+            raise WrongCondition(str(error), do=classes or "mend the value") from None
     return asked
 
 

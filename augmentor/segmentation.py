@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -13,6 +14,8 @@ from data_adapters import Scene, open_scenes
 
 ENDINGS = ("_seg", "_mask", "_labels", "_labelmap")
 """What the name of a label map may carry more than its image's."""
+
+SUFFIX = re.compile(r"\.(nii\.gz|nii|dcm|tiff?|png|jpe?g|bmp|jp2)$")
 
 MOST = 32
 """Labels above which channels a label are no longer reasonable."""
@@ -44,7 +47,8 @@ def label_maps(scenes: Sequence[Scene], path: Path) -> dict[str, Scene]:
 
 
 def _bare(name: str) -> str:
-    name = Path(name).name.split(".")[0].lower()
+    """A name without folder, file suffix and what marks it as a label map; dots of a UID stay."""
+    name = SUFFIX.sub("", Path(name).name.lower())
     for ending in ENDINGS:
         name = name.removesuffix(ending)
     return name
@@ -60,6 +64,17 @@ def values_of(labels: NDArray[np.int32]) -> tuple[int, ...]:
     if len(found) > MOST:
         raise LabelError(f"hold {len(found)} labels", where="label maps", do=f"merge them to at most {MOST}")
     return tuple(int(value) for value in found)
+
+
+def check_known(labels: Sequence[NDArray[np.int32]], values: Sequence[int], where: Path) -> None:
+    """Raise LabelError if maps hold a label that was not in training, for which there is no channel."""
+    strange = sorted(set(np.unique(np.stack(labels)).tolist()) - set(values)) if labels else []
+    if strange:
+        raise LabelError(
+            f"holds labels that training never saw: {', '.join(map(str, strange[:5]))}",
+            where=where,
+            do=f"use {', '.join(map(str, values))}",
+        )
 
 
 def to_channels(labels: NDArray[np.int32], values: Sequence[int]) -> NDArray[np.float32]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import re
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
@@ -20,6 +21,7 @@ from augmentor.progress import progress
 from augmentor.report.pictures import contact_sheet
 from augmentor.run import TOOL, Facts, Run, tool_version
 from augmentor.sampling import Maps, check_conditions, samples
+from augmentor.segmentation import check_known
 from data_adapters import Channel, Provenance, Template, adapter
 from data_adapters.atomic import write_json
 from data_adapters.errors import Unwritable
@@ -61,9 +63,14 @@ def synthesize(
     maps = _maps_for(found, Path(segmentation) if segmentation else None)
     template = target(facts, format or found.recipe.synthesis.format)
     writer = adapter(template.format)
-    out = Path(out) if out else found.folder / "samples" / _folder_name(seed, template.format, asked)
+    out = Path(out) if out else found.folder / "samples" / _folder_name(seed, template.format, asked, guidance)
     provenance = Provenance(TOOL, tool_version(), "T2T-GAN", found.recipe.digest(), found.checkpoint_digest(), seed)
-    claim(out, {**provenance.as_dict(), "format": template.format, "asked": dict(asked), "guidance": guidance})
+    claim(
+        out,
+        provenance.as_dict()
+        | {"format": template.format, "asked": dict(asked), "guidance": guidance}
+        | {"segmentation": str(segmentation or "")},
+    )
     done = _written(out)
     generator = load_generator(found)
     names = [known.name for known in facts.conditions]
@@ -94,6 +101,8 @@ def target(facts: Facts, format: str) -> Template:
     template = replace(template, low=min(facts.scaling.low), high=max(facts.scaling.high))
     if format == "source":
         return template
+    if len(facts.tile) == 3 and format in ("png", "geotiff"):
+        raise Unwritable(f"volumes do not fit {format}", do="use dicom or nifti")
     medical = template.modality in ("CT", "MR", "CR", "DX") or template.format == "dicom"
     if format == "geotiff" and medical:
         raise Unwritable("medical images do not belong into a GeoTIFF", do="use dicom, nifti or png")
@@ -147,11 +156,17 @@ def _maps_for(run: Run, path: Path | None) -> Maps:
     if facts.given != (path is not None):
         need = "makes images for label maps" if facts.given else "takes no label maps"
         raise RunError(need, where=run.folder, do="give --segmentation PATH" if facts.given else "leave them out")
-    return cut_maps(path, run.recipe) if path is not None else ()
+    if path is None:
+        return ()
+    maps = cut_maps(path, run.recipe)
+    check_known(maps, facts.labels, path)
+    return maps
 
 
-def _folder_name(seed: int, format: str, asked: Mapping[str, str]) -> str:
-    return "-".join([format, f"seed{seed}", *(f"{name}_{value}" for name, value in sorted(asked.items()))])
+def _folder_name(seed: int, format: str, asked: Mapping[str, str], guidance: float) -> str:
+    said = [f"{name}_{value}" for name, value in sorted(asked.items())]
+    words = "-".join([format, f"seed{seed}", *said, *([f"guidance{guidance:g}"] if guidance != 1 else [])])
+    return re.sub(r"[^\w.-]+", "_", words)[:120]
 
 
 def claim(out: Path, manifest: dict[str, Any]) -> None:

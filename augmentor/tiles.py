@@ -48,7 +48,7 @@ class Tile:
     origin: Origin
 
 
-def windows(height: int, width: int, size: tuple[int, int], overlap: float) -> Iterator[Window]:
+def windows(height: int, width: int, size: tuple[int, ...], overlap: float) -> Iterator[Window]:
     """Windows of at most ``size`` that cover a plane; the last ones move inwards, so none sticks out."""
     rows, columns = min(size[0], height), min(size[1], width)
     for row in starts(height, rows, overlap):
@@ -79,8 +79,8 @@ def whole_tile(pixels: NDArray[Any], valid: NDArray[np.bool_], size: tuple[int, 
     filler = np.where(valid, values, 0).sum(axis=axes, keepdims=True) / max(1, valid.sum())
     values = np.where(valid, values, filler)
     soft = max(span) > 1
-    small = np.stack([resize(v, shape, order=1, anti_aliasing=soft, preserve_range=True) for v in values])
-    observed = resize(valid.astype(np.float32), shape, order=1, anti_aliasing=soft) > 0.5
+    small = np.stack([resize(v, shape, order=1, anti_aliasing=soft, preserve_range=True, mode="edge") for v in values])
+    observed = resize(valid.astype(np.float32), shape, order=1, anti_aliasing=soft, mode="edge") > 0.5
     return Cut(*_pad(small.astype(np.float32), observed, size), span)
 
 
@@ -89,7 +89,7 @@ def whole_labels(labels: NDArray[Any], size: tuple[int, ...]) -> NDArray[np.int3
     from skimage.transform import resize
 
     shape, _ = _fitted(labels.shape, size)
-    small = resize(labels.astype(np.int32), shape, order=0, anti_aliasing=False, preserve_range=True)
+    small = resize(labels, shape, order=0, anti_aliasing=False, preserve_range=True, mode="edge")
     return _pad(small[None].astype(np.int32), np.ones(shape, bool), size)[0][0]
 
 
@@ -127,7 +127,7 @@ def starts(length: int, size: int, overlap: float) -> list[int]:
     return sorted({*range(0, length - size + 1, step), length - size})
 
 
-def windows_of(scene: Scene, size: tuple[int, int], overlap: float) -> Iterator[tuple[Window, Pixels]]:
+def windows_of(scene: Scene, size: tuple[int, ...], overlap: float) -> Iterator[tuple[Window, Pixels]]:
     """Every window of a scene, with the pixels of all its slices; a scene that fits memory is read once."""
     whole = scene.read(0, scene.shape[1]) if np.prod(scene.shape) <= AT_ONCE else None
     for window in windows(*scene.shape[2:], size, overlap):
@@ -143,7 +143,9 @@ def fit_mask(mask: NDArray[np.bool_], size: tuple[int, ...], *, whole: bool) -> 
     from skimage.transform import resize
 
     shape = _fitted(mask.shape, size)[0] if whole else mask.shape
-    small = mask if shape == mask.shape else np.asarray(resize(mask.astype(np.float32), shape, order=1) > 0)
+    small = (
+        mask if shape == mask.shape else np.asarray(resize(mask.astype(np.float32), shape, order=1, mode="edge") > 0)
+    )
     return _pad(np.zeros((1, *shape), np.float32), small, size)[1]
 
 

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from augmentor import recipe as recipes
-from augmentor.errors import LabelError, RunError
+from augmentor.errors import LabelError, RecipeError, RunError
 from augmentor.holes.context import channels
 from augmentor.ingest import ingest, template_of
 from augmentor.learners.corrector import Corrector
@@ -60,6 +60,7 @@ def train(
         recipe = recipes.load(recipe, changes, path=data, masks=masks)
     place = device(recipe.game.device)
     check_tile(recipe)
+    check_frozen(recipe, started=bool(start or resume))
     store = ingest(recipe, runs / "tiles")
     facts = describe(recipe, store)
     learner: Learner
@@ -81,6 +82,19 @@ def check_tile(recipe: Recipe) -> None:
         steps(recipe.tiles.size, len(PRESETS[recipe.model.preset].stages))
     except ValueError as error:
         raise RunError(str(error), where=recipe.name, do="choose another tiles.size") from error
+
+
+def check_frozen(recipe: Recipe, *, started: bool) -> None:
+    """Raise RecipeError if stages are to stay as they are that are not taken from another run, or not there."""
+    frozen, stages = recipe.game.frozen_stages, len(PRESETS[recipe.model.preset].stages) - 1
+    if recipe.model.encoder == "patches":
+        stages = 0
+    if frozen and (not started or frozen > stages or recipe.task == "fill"):
+        raise RecipeError(
+            f"game.frozen_stages is {frozen}, of {stages} that this network has",
+            where=recipe.name,
+            do="start --from a run that synthesizes, and freeze no more stages than there are",
+        )
 
 
 def describe(recipe: Recipe, store: TileStore) -> Facts:

@@ -139,6 +139,7 @@ def test_what_cannot_be_asked_is_said(run: Run, asked: str, message: str) -> Non
         ("conditions.side={kind: language, column: side}", RecipeError),
         ("segmentation.path=nowhere", LabelError),
         ("tiles.size=[16,16,16,16]", RecipeError),
+        ("game.frozen_stages=1", RecipeError),
     ],
 )
 def test_a_recipe_that_does_not_suit_the_labels_is_refused(
@@ -192,6 +193,11 @@ class TestSegmentation:
             synthesize(1, run=conditioned.folder)
         with pytest.raises(RunError, match="takes no label maps"):
             synthesize(1, run=together.folder, segmentation=discs / "maps")
+
+    def test_a_label_that_training_never_saw_is_refused(self, conditioned: Run, tmp_path: Path) -> None:
+        Image.fromarray(np.full((32, 32), 9, np.uint8)).save(tmp_path / "map.png")
+        with pytest.raises(LabelError, match="labels that training never saw: 9"):
+            synthesize(1, run=conditioned.folder, segmentation=tmp_path / "map.png")
 
     def test_a_missing_map_is_named(self, discs: Path, recipe: Path, tmp_path: Path) -> None:
         (tmp_path / "maps").mkdir()

@@ -1,13 +1,18 @@
 """Recipes: what is wrong is named with file, line and nearest key; nothing in one is executed."""
 
+from collections.abc import Collection
 from pathlib import Path
+from typing import get_args
 
 import pytest
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
 
+from augmentor.adversary.game import Rules
+from augmentor.adversary.losses import LOSSES
 from augmentor.errors import RecipeError
-from augmentor.recipe import Recipe, as_mapping, load, shipped
-from augmentor.t2t.presets import PRESETS, steps
+from augmentor.recipe import Condition, Game, Model, Recipe, as_mapping, load, shipped
+from augmentor.t2t.conditioning import KINDS
+from augmentor.t2t.presets import PRESETS, Fusion, steps
 
 BASE = """\
 name: mine
@@ -32,6 +37,27 @@ def test_every_shipped_recipe_loads_and_fits_its_network(name: str) -> None:
     assert len(steps(recipe.tiles.size, len(PRESETS[recipe.model.preset].stages))) > 1
 
 
+def test_every_rule_of_the_game_that_a_recipe_may_set_is_one_of_the_games() -> None:
+    """What a recipe says of the game and the game's own rules agree in name and default."""
+    shared = set(Game.model_fields) & set(Rules.__dataclass_fields__)
+    assert len(shared) > 8
+    assert {name: getattr(Game(), name) for name in shared} == {name: getattr(Rules(), name) for name in shared}
+
+
+@pytest.mark.parametrize(
+    ("section", "key", "known"),
+    [
+        (Game, "loss", LOSSES),
+        (Model, "preset", PRESETS),
+        (Model, "encoder", get_args(Fusion)),
+        (Model, "decoder", get_args(Fusion)),
+        (Condition, "kind", KINDS),
+    ],
+)
+def test_a_recipe_may_ask_for_whatever_there_is(section: type[BaseModel], key: str, known: Collection[str]) -> None:
+    assert set(get_args(section.model_fields[key].annotation)) == {*known}
+
+
 @pytest.mark.parametrize("name", shipped())
 def test_a_recipe_written_out_is_the_same_recipe(name: str, tmp_path: Path) -> None:
     recipe = load(name, ["seed=3", "tiles.limits=[-5, 7.5]"])
@@ -54,7 +80,9 @@ def test_there_are_shipped_recipes() -> None:
         ("synthesis:\n\n  formatt: dicom", 8, "synthesis.formatt", "did you mean format?"),
         ("conditions:\n  finding:\n    colunm: label", 8, "conditions.finding.colunm", "did you mean column?"),
         ("conditions:\n  finding: {column: a, knid: class}", 7, "conditions.finding.knid", "did you mean kind?"),
-        ("model:\n  zzzzzz: 1", 7, "model.zzzzzz", "known keys: preset"),
+        ("conditions:\n  month: {origin: month, perid: 6}", 7, "conditions.month.perid", "did you mean period?"),
+        ("segmentation:\n  pth: maps", 7, "segmentation.pth", "did you mean path?"),
+        ("model:\n  zzzzzz: 1", 7, "model.zzzzzz", "known keys: preset, encoder, decoder"),
     ],
 )
 def test_an_unknown_key_is_named_with_its_line_and_the_nearest_one(
@@ -78,6 +106,17 @@ def test_an_unknown_key_is_named_with_its_line_and_the_nearest_one(
         ("model: [1, 2]", 6, "model"),
         ("conditions:\n  finding: {column: label}", 0, "conditions need data.labels"),
         ("data:\n  labels: 3", 7, "data.labels"),
+        ("model:\n  encoder: pixels", 7, "model.encoder"),
+        ("segmentation:\n  use: both", 7, "segmentation.use"),
+        ("conditions:\n  age: {column: age, origin: month}", 7, "conditions.age: give a column of the label file"),
+        ("conditions:\n  age: {kind: number}", 7, "conditions.age: give a column of the label file, or an origin"),
+        ("conditions:\n  said: {column: a, kind: language}", 7, "kind: language and encoder go together"),
+        ("conditions:\n  said: {column: a, encoder: here}", 7, "kind: language and encoder go together"),
+        ("conditions:\n  month: {origin: month, period: 0}", 7, "conditions.month.period"),
+        ("conditions:\n  said: {column: a, length: 0}", 7, "conditions.said.length"),
+        ("conditions:\n  said: {column: a, kind: picture}", 7, "conditions.said.kind"),
+        ("task: fill\nsegmentation: {path: maps}", 0, "filling takes no conditions, no segmentation"),
+        ("task: fill\nconditions:\n  month: {origin: month}", 0, "filling takes no conditions"),
     ],
 )
 def test_a_value_that_makes_no_sense_is_named_with_its_line(line: str, number: int, said: str, tmp_path: Path) -> None:
@@ -100,7 +139,15 @@ def test_a_value_that_makes_no_sense_is_named_with_its_line(line: str, number: i
         "tiles.held_out=0",
         "tiles.held_out=1",
         "tiles.size=[32]",
-        "game.loss=hinge",
+        "game.loss=wasserstein",
+        "game.penalty=r1",
+        "game.lecam_weight=-1",
+        "game.superresolution_weight=-0.1",
+        "game.augmentation=1.5",
+        "game.frozen_stages=-1",
+        "tiles.size=[8, 16, 16, 16]",
+        "tiles.size=[8, 16, 0]",
+        "tiles.size=32",
         "name=../elsewhere",
         "tiles.size=[0, 32]",
         "tiles.size=[-32, 32]",
@@ -119,12 +166,19 @@ def test_values_out_of_range_are_refused(change: str, tmp_path: Path) -> None:
         ("seed=7", lambda r: r.seed == 7),
         ("game.images=200", lambda r: r.game.images == 200),
         ("tiles.size=[64, 96]", lambda r: r.tiles.size == (64, 96)),
+        ("tiles.size=[16, 64, 96]", lambda r: r.tiles.size == (16, 64, 96)),
         ("tiles.limits=[-1000, 1000]", lambda r: r.tiles.limits == (-1000, 1000)),
         ("tiles.limits=null", lambda r: r.tiles.limits is None),
         ("tiles.flips=true", lambda r: r.tiles.flips is True),
         ("data.modality=CT", lambda r: r.data.modality == "CT"),
         ("about=a=b", lambda r: r.about == "a=b"),
         ("game.kl_weight=0.5", lambda r: r.game.kl_weight == 0.5),
+        ("game.loss=hinge", lambda r: r.game.loss == "hinge"),
+        ("game.penalty=none", lambda r: r.game.penalty == "none"),
+        ("game.locality=true", lambda r: r.game.locality is True),
+        ("model.decoder=patches", lambda r: (r.model.encoder, r.model.decoder) == ("tokens", "patches")),
+        ("segmentation.path=maps", lambda r: (r.segmentation.path, r.segmentation.use) == (Path("maps"), "together")),
+        ("conditions.month={origin: month, kind: cycle}", lambda r: r.conditions["month"].period == 12),
     ],
 )
 def test_a_change_changes_what_it_names_and_no_more(change: str, found, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
@@ -149,6 +203,38 @@ def test_a_wrong_change_is_refused_with_a_reason(change: str, said: str, tmp_pat
     with pytest.raises(RecipeError) as caught:
         load(written(tmp_path, BASE), [change])
     assert said in str(caught.value)
+
+
+CONDITIONS = """\
+data: {labels: labels.csv}
+conditions:
+  finding: {column: label}
+  age: {column: age, kind: number}
+  month: {origin: month, kind: cycle}
+  season: {column: season, kind: cycle, period: 4}
+  depth: {origin: slice_position, kind: number}
+  said: {column: report, kind: text, length: 20}
+  report: {column: report, kind: language, encoder: models/bert}
+"""
+
+
+def test_every_kind_of_condition_can_be_declared_and_written_out(tmp_path: Path) -> None:
+    recipe = load(written(tmp_path, BASE + CONDITIONS))
+    kinds = ["class", "number", "cycle", "cycle", "number", "text", "language"]
+    assert [condition.kind for condition in recipe.conditions.values()] == kinds
+    assert list(load(written(tmp_path, recipe.to_yaml())).conditions.items()) == list(recipe.conditions.items())
+
+
+def test_conditions_on_where_a_tile_was_cut_need_no_label_file(tmp_path: Path) -> None:
+    text = "conditions:\n  month: {origin: month, kind: cycle}\n  depth: {origin: slice_position, kind: number}\n"
+    assert set(load(written(tmp_path, BASE + text)).conditions) == {"month", "depth"}
+
+
+@pytest.mark.parametrize("sides", ["[8, 16, 0]", "[8, 16, x]"])
+def test_a_wrong_third_side_is_refused_for_what_is_wrong_with_it(sides: str, tmp_path: Path) -> None:
+    with pytest.raises(RecipeError) as caught:
+        load(written(tmp_path, BASE), [f"tiles.size={sides}"])
+    assert "at most 2 items" not in str(caught.value)
 
 
 def test_later_changes_win_and_all_apply(tmp_path: Path) -> None:
@@ -220,7 +306,18 @@ def test_a_recipe_that_is_not_there_is_answered_with_the_nearest_one(name: str, 
     assert hint in str(caught.value)
 
 
-@pytest.mark.parametrize("change", ["seed=1", "game.images=7", "tiles.cut=grid", "data.modality=MR"])
+@pytest.mark.parametrize(
+    "change",
+    [
+        "seed=1",
+        "game.images=7",
+        "tiles.cut=grid",
+        "data.modality=MR",
+        "model.encoder=patches",
+        "segmentation.use=condition",
+        "game.spectral=false",
+    ],
+)
 def test_the_digest_knows_every_change(change: str, tmp_path: Path) -> None:
     path = written(tmp_path, BASE)
     assert load(path, [change]).digest() != load(path).digest()

@@ -34,25 +34,31 @@ def test_the_round_trip_is_exact_to_float32_of_the_range(low: float, width: floa
     np.testing.assert_allclose(back, values, rtol=1e-12, atol=width * 4e-7)
 
 
-@pytest.mark.parametrize("shape", [(2, 5, 6), (4, 2, 5, 6), (3, 1, 2, 5, 6)])
-def test_each_channel_has_its_own_line(shape: tuple[int, ...]) -> None:
+@pytest.mark.parametrize(
+    ("shape", "dims"),
+    [((2, 5, 6), 2), ((4, 2, 5, 6), 2), ((3, 1, 2, 5, 6), 2), ((2, 3, 5, 6), 3), ((4, 2, 3, 5, 6), 3)],
+)
+def test_each_channel_has_its_own_line(shape: tuple[int, ...], dims: int) -> None:
     scaling = Scaling((0.0, -10.0), (1.0, 30.0))
     ends = np.zeros(shape)
-    ends[..., 0, :, :], ends[..., 1, :, :] = 1.0, -10.0
-    unit = scaling.to_unit(ends)
-    assert (unit[..., 0, :, :] == 1).all()
-    assert (unit[..., 1, :, :] == -1).all()
-    np.testing.assert_allclose(scaling.to_physical(unit), ends)
+    first, second = (np.moveaxis(ends, -1 - dims, 0)[channel] for channel in (0, 1))
+    first[...], second[...] = 1.0, -10.0
+    unit = scaling.to_unit(ends, dims)
+    by_channel = np.moveaxis(unit, -1 - dims, 0)
+    assert (by_channel[0] == 1).all()
+    assert (by_channel[1] == -1).all()
+    np.testing.assert_allclose(scaling.to_physical(unit, dims), ends)
 
 
 def test_beyond_the_limits_values_go_on_unclipped() -> None:
     assert Scaling((0.0,), (10.0,)).to_unit(np.array([[[-10.0, 0, 5, 10, 30]]])).tolist() == [[[-3, -1, 0, 1, 5]]]
 
 
+@pytest.mark.parametrize("tile", [(32, 32), (8, 16, 16)], ids=str)
 @pytest.mark.parametrize("junk", [1e9, -np.inf, np.nan])
-def test_fitting_looks_at_valid_pixels_alone(junk: float) -> None:
+def test_fitting_looks_at_valid_pixels_alone(junk: float, tile: tuple[int, ...]) -> None:
     random = np.random.default_rng(0)
-    tiles, valid = random.uniform(-3, 7, size=(4, 2, 32, 32)), random.random((4, 32, 32)) < 0.7
+    tiles, valid = random.uniform(-3, 7, size=(4, 2, *tile)), random.random((4, *tile)) < 0.7
     spoilt = np.where(valid[:, None], tiles, junk)
     assert Scaling.fit(spoilt, valid, None) == Scaling.fit(tiles, valid, None)
 

@@ -11,7 +11,6 @@ from __future__ import annotations
 import copy
 from collections.abc import Sequence
 from dataclasses import dataclass
-from math import inf
 from typing import Any
 
 import torch
@@ -41,9 +40,7 @@ GROUP = 4
 """Samples a group of minibatch statistics."""
 
 LECAM_MEMORY = 0.99
-
-NARROW = 2
-"""How far tokens look when ``locality`` starts, in tokens."""
+"""Of the running means of the logits, a step."""
 
 
 @dataclass(frozen=True)
@@ -130,7 +127,6 @@ class Game(nn.Module):
         # Running means of the real and the fake image logits, for LeCam.
         self.register_buffer("running", torch.zeros(2))
         self.random = torch.Generator().manual_seed(seed)
-        self.span = max(tile)
         self.frozen = 0
         self.steps = 0
         self.warmed = 0
@@ -190,7 +186,7 @@ class Game(nn.Module):
     def widen(self, progress: float) -> None:
         """Let tokens look as far as ``progress`` in [0, 1] allows: everywhere from half of the run on."""
         if self.rules.locality:
-            set_reach(self, inf if progress >= 0.5 else NARROW + 2 * progress * self.span)
+            set_reach(self, min(1.0, 2 * progress))
 
     def snapshot(self) -> dict[str, Any]:
         """Everything that a resumed game must find again, as it is now."""
@@ -203,6 +199,7 @@ class Game(nn.Module):
             "random": self.random.get_state(),
             "steps": self.steps,
             "warmed": self.warmed,
+            "frozen": self.frozen,
         }
         return copy.deepcopy(state)
 
@@ -217,6 +214,7 @@ class Game(nn.Module):
         self.random.set_state(state["random"])
         self.steps = state["steps"]
         self.warmed = state["warmed"]
+        self.freeze(state["frozen"])
 
     def fit_bands(self, tiles: Batch) -> None:
         """Measure on ``tiles`` how strong each band of detail is, before anything is learned."""
@@ -231,7 +229,8 @@ class Game(nn.Module):
     def freeze(self, stages: int) -> None:
         """Keep the first ``stages`` of the discriminator's encoder as they are."""
         for fusion in self.discriminator.encoder.fusions[:stages]:
-            fusion.requires_grad_(False)
+            # Out of training, so that spectral normalisation too stays where it is.
+            fusion.eval().requires_grad_(False)
         self.frozen = stages
 
     @torch.no_grad()
@@ -292,12 +291,12 @@ class Game(nn.Module):
         return LOSSES[self.rules.loss].generator(real_logits, fake_logits)
 
     def _side_by_side(self, batch: Batch, fake: Tensor) -> tuple[Tensor, Tensor | None]:
-        """Real and fake as one augmented batch, each image with its context moved and turned alike."""
+        """Real and fake as one batch, augmented alike; with a context, as they are."""
         images = torch.cat([batch.shown, fake])
         # Groups of minibatch statistics divide each half, so real and fake never mix.
         if batch.context is None:
             return augment(images, self.strength.probability, self.random, self.rules.transforms), None
-        # A context would have to move with its image, and an intensity must not reach it: shown as they are.
+        # A context would have to move and turn with its image.
         return images, torch.cat([batch.context, batch.context])
 
     def _lecam(self, real: Tensor, fake: Tensor) -> Tensor:

@@ -78,7 +78,10 @@ def is_matrix(parameter: Tensor) -> bool:
 
 
 def orthogonal(matrix: Tensor) -> Tensor:
-    """About U·Vᵀ of a matrix U·S·Vᵀ (singular values in 0.7 to 1.2), by five Newton-Schulz steps (Jordan et al.)."""
+    """About U·Vᵀ of a matrix U·S·Vᵀ, by five Newton-Schulz steps (Jordan et al. 2024).
+
+    Singular values come to lie within 0.65 to 1.25, but for those below a thousandth of the matrix's norm.
+    """
     tall = matrix.shape[0] > matrix.shape[1]
     x = matrix.T if tall else matrix
     x = x / (x.norm() + 1e-7)

@@ -24,6 +24,10 @@ FIT_ON = 2_048
 """Tiles that the latent prior is fitted to, at most."""
 
 
+MOST_PLANES = 64
+"""Planes turned at once: OpenCV, which albumentations runs on, mirrors at most 128."""
+
+
 class Painter:
     """Learns to make tiles: plays the game's three acts over the recipe's schedule."""
 
@@ -146,9 +150,13 @@ class Tiles:
         compose = albumentations.Compose([transform])
         turned = []
         for image in together:
-            compose.set_random_seed(int(torch.randint(2**31, (1,), generator=self.random)))
-            out = compose(image=np.moveaxis(image.flatten(0, -3).numpy(), 0, -1))["image"]
-            turned.append(torch.from_numpy(np.ascontiguousarray(np.moveaxis(out, -1, 0))).view(image.shape))
+            seed = int(torch.randint(2**31, (1,), generator=self.random))
+            parts = []
+            for part in image.flatten(0, -3).split(MOST_PLANES):
+                compose.set_random_seed(seed)
+                out = compose(image=np.moveaxis(part.numpy(), 0, -1))["image"]
+                parts.append(torch.from_numpy(np.ascontiguousarray(np.moveaxis(out, -1, 0))))
+            turned.append(torch.cat(parts).view(image.shape))
         pixels, valid, *context = torch.stack(turned).split([plane.shape[1] for plane in planes], dim=1)
         return Batch(pixels, valid, batch.conditions, context[0] if context else None)
 

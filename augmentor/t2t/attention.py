@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from math import inf, prod
+from math import prod
 
 import torch
 from torch import Tensor, nn
@@ -10,6 +10,9 @@ from torch.nn.functional import pad, scaled_dot_product_attention
 
 GLOBAL_LIMIT = 512
 """Grids of at most this many tokens attend globally; larger ones in windows of 64."""
+
+NARROW = 2
+"""Tokens along each axis that a token sees at least."""
 
 WINDOW = {2: 8, 3: 4}
 """Side of a window of 64 tokens, for planes and for volumes."""
@@ -33,11 +36,9 @@ class GridAttention(nn.Module):
     argument of ViTGAN, Lee et al. 2022). Above ``GLOBAL_LIMIT`` tokens attention runs in windows,
     half of the heads on a grid shifted by half a window (StyleSwin, Zhang et al. 2022).
 
-    ``reach`` is how far a token looks in global attention, in tokens along each axis: infinite, or
-    growing with training (TransGAN's locality-aware start, Jiang et al. 2021, section 3.4).
+    ``reach`` is how far a token looks in global attention, as a part of the grid's longest side: 1 is
+    everywhere; it may grow with training (TransGAN's locality-aware start, Jiang et al. 2021, section 3.4).
     """
-
-    reach: Tensor
 
     def __init__(self, width: int, heads: int) -> None:
         super().__init__()
@@ -45,7 +46,13 @@ class GridAttention(nn.Module):
             raise ValueError(f"width {width} is not a multiple of heads {heads}")
         self.heads = heads
         self.temperature = nn.Parameter(torch.zeros(heads))
-        self.register_buffer("reach", torch.tensor(inf))
+        self.reach = 1.0
+
+    def get_extra_state(self) -> Tensor:
+        return torch.tensor(self.reach)
+
+    def set_extra_state(self, state: Tensor) -> None:
+        self.reach = float(state)
 
     def forward(self, qkv: Tensor) -> Tensor:
         grid = qkv.shape[2:]
@@ -56,7 +63,7 @@ class GridAttention(nn.Module):
         q = _rms(q) * scale.view(-1, *[1] * (len(grid) + 1))
         k = _rms(k)
         if prod(grid) <= GLOBAL_LIMIT:
-            return _merge_heads(_attend_all(q, k, v, near(grid, self.reach)))
+            return _merge_heads(_attend_all(q, k, v, near(grid, self.reach, q.device)))
         half = (self.heads + 1) // 2
         straight = _attend_windows(q[:, :half], k[:, :half], v[:, :half], shifted=False)
         if half == self.heads:
@@ -65,19 +72,19 @@ class GridAttention(nn.Module):
         return _merge_heads(torch.cat([straight, shifted], dim=1))
 
 
-def set_reach(network: nn.Module, tokens: float) -> None:
-    """Let every attention in ``network`` look ``tokens`` far; ``inf`` for everywhere."""
+def set_reach(network: nn.Module, reach: float) -> None:
+    """Let every attention in ``network`` look so far, as a part of its grid; 1 for everywhere."""
     for module in network.modules():
         if isinstance(module, GridAttention):
-            module.reach.fill_(tokens)
+            module.reach = reach
 
 
-def near(grid: torch.Size, reach: Tensor) -> Tensor | None:
-    """Which tokens of a grid see each other: (N, N) bool, None where all do."""
-    far = reach.item()
+def near(grid: torch.Size, reach: float, device: torch.device | None = None) -> Tensor | None:
+    """Which tokens of a grid see each other: (N, N) bool, None where all do; ``NARROW`` tokens always."""
+    far = max(NARROW, reach * max(grid))
     if far >= max(grid) - 1:
         return None
-    axes = [torch.arange(n, device=reach.device) for n in grid]
+    axes = [torch.arange(n, device=device) for n in grid]
     places = torch.stack(torch.meshgrid(*axes, indexing="ij"), dim=-1).flatten(0, -2)
     return (places[:, None] - places[None]).abs().amax(dim=-1) <= far
 

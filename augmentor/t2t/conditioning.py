@@ -37,7 +37,7 @@ class Condition(ABC):
         """The code of a known value, without its leading 1.
 
         Raises:
-            ValueError: if the value is none of this condition's; the message says what it may be.
+            ValueError: if the value is none of this condition's.
         """
 
     @abstractmethod
@@ -65,7 +65,7 @@ class ClassCondition(Condition):
 
     def numbers(self, value: str) -> Sequence[float]:
         if value not in self.classes:
-            raise ValueError(f"{self.name} has no value {value!r}; values of {self.name}: {', '.join(self.classes)}")
+            raise ValueError(f"{self.name} has no value {value!r}")
         return [float(value == known) for known in self.classes]
 
     def embedder(self, width: int) -> nn.Module:

@@ -1,22 +1,40 @@
 """Augmentation keeps within its limits, follows its generator, and its strength follows the game."""
 
+from inspect import signature
+from itertools import product
+
 import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
-from augmentor.adversary import augment as module
-from augmentor.adversary.augment import CUTOUT, INTENSITY, SHIFT, AdaptiveStrength, augment
+from augmentor.adversary.augment import (
+    CUTOUT,
+    EVERYWHERE,
+    INTENSITY,
+    SHIFT,
+    TRANSFORMS,
+    TURNING,
+    AdaptiveStrength,
+    augment,
+)
+from augmentor.adversary.game import Rules
 
-SHAPES = [(6, 1, 32, 32), (5, 13, 16, 24), (4, 3, 64, 32)]
+SHAPES = [(6, 1, 32, 32), (5, 13, 16, 24), (4, 3, 64, 32), (4, 2, 8, 16, 16), (3, 1, 16, 8, 24)]
 
 
 def seeded(seed: int = 0) -> torch.Generator:
     return torch.Generator().manual_seed(seed)
 
 
-@pytest.mark.parametrize("shape", SHAPES)
+def test_labels_stay_true_unless_turning_is_asked_for() -> None:
+    assert {*EVERYWHERE, *TURNING} == set(TRANSFORMS)
+    assert not {"mirror", "turn"} & {*EVERYWHERE}
+    assert Rules().transforms == signature(augment).parameters["transforms"].default == EVERYWHERE
+
+
+@pytest.mark.parametrize("shape", SHAPES, ids=str)
 def test_at_probability_zero_nothing_happens_and_nothing_is_drawn(shape: tuple[int, ...]) -> None:
     x, generator = torch.randn(shape), seeded()
     before = generator.get_state()
@@ -24,13 +42,21 @@ def test_at_probability_zero_nothing_happens_and_nothing_is_drawn(shape: tuple[i
     assert torch.equal(generator.get_state(), before)
 
 
-@pytest.mark.parametrize("shape", SHAPES)
-def test_augmentation_follows_its_generator(shape: tuple[int, ...]) -> None:
-    x = torch.randn(shape)
-    first, again, other = (augment(x, 1.0, seeded(s)) for s in (1, 1, 2))
+@pytest.mark.parametrize("shape", SHAPES, ids=str)
+@pytest.mark.parametrize("names", [*((name,) for name in TRANSFORMS), EVERYWHERE + TURNING], ids="+".join)
+def test_augmentation_keeps_the_shape_follows_its_generator_and_lets_gradients_through(
+    names: tuple[str, ...], shape: tuple[int, ...]
+) -> None:
+    x = torch.randn(shape, requires_grad=True)
+    first, again, *others = (augment(x, 1.0, seeded(s), names) for s in (1, 1, *range(2, 12)))
     assert first.shape == x.shape
     assert torch.equal(first, again)
-    assert not torch.equal(first, other)
+    # A plane that is not square has one turn, and everything one mirror.
+    one_way = names == ("mirror",) or (names == ("turn",) and shape[-1] != shape[-2])
+    assert any(not torch.equal(first, other) for other in others) != one_way
+    (slope,) = torch.autograd.grad(first.square().sum(), x)
+    assert slope.isfinite().all()
+    assert (slope != 0).float().mean() > 0.5
 
 
 @pytest.mark.parametrize("probability", [0.1, 0.5, 0.9])
@@ -43,10 +69,10 @@ def test_as_many_samples_are_changed_as_chance_says(probability: float) -> None:
     assert at_least - 0.03 <= changed.float().mean() <= at_most + 0.03
 
 
-@pytest.mark.parametrize("shape", SHAPES)
+@pytest.mark.parametrize("shape", SHAPES, ids=str)
 def test_intensity_is_one_small_line_a_sample(shape: tuple[int, ...]) -> None:
     x = torch.randn(shape)
-    made = module._intensity(x, seeded())
+    made = TRANSFORMS["intensity"](x, seeded())
     for before, after in zip(x.flatten(1).double(), made.flatten(1).double(), strict=True):
         gain = ((after - after.mean()) * (before - before.mean())).sum() / (before - before.mean()).square().sum()
         offset = after.mean() - gain * before.mean()
@@ -55,43 +81,60 @@ def test_intensity_is_one_small_line_a_sample(shape: tuple[int, ...]) -> None:
         torch.testing.assert_close(after, gain * before + offset, atol=1e-5, rtol=1e-5)
 
 
-@pytest.mark.parametrize("shape", SHAPES)
+@pytest.mark.parametrize("shape", SHAPES, ids=str)
 def test_translation_is_a_window_of_the_image_with_its_edge_repeated(shape: tuple[int, ...]) -> None:
     x = torch.randn(shape)
-    made = module._translate(x, seeded())
-    height, width = shape[2:]
-    down, right = round(height * SHIFT), round(width * SHIFT)
-    rows, columns = torch.arange(height), torch.arange(width)
+    made = TRANSFORMS["translate"](x, seeded())
+
+    def moved(image: Tensor, steps: tuple[int, ...]) -> Tensor:
+        for axis, step in enumerate(steps, start=1):
+            side = image.shape[axis]
+            image = image.index_select(axis, (torch.arange(side) + step).clamp(0, side - 1))
+        return image
+
+    reach = [range(-round(side * SHIFT), round(side * SHIFT) + 1) for side in shape[2:]]
     found = []
     for before, after in zip(x, made, strict=True):
-        fits = [
-            (r, c)
-            for r in range(-down, down + 1)
-            for c in range(-right, right + 1)
-            if torch.equal(before[:, (rows + r).clamp(0, height - 1)][:, :, (columns + c).clamp(0, width - 1)], after)
-        ]
+        fits = [steps for steps in product(*reach) if torch.equal(moved(before, steps), after)]
         assert len(fits) == 1
         found += fits
     assert len(set(found)) > 1
 
 
-@pytest.mark.parametrize("shape", SHAPES)
-def test_cutout_blanks_one_small_rectangle_in_all_channels(shape: tuple[int, ...]) -> None:
+@pytest.mark.parametrize("shape", SHAPES, ids=str)
+def test_cutout_blanks_one_small_box_in_all_channels(shape: tuple[int, ...]) -> None:
     x = torch.randn(shape)
-    made = module._cutout(x, seeded())
+    made = TRANSFORMS["cutout"](x, seeded())
     for before, after in zip(x, made, strict=True):
         blank = (after != before).any(dim=0)
         assert (after[:, blank] == 0).all()
-        rows, columns = blank.any(dim=1), blank.any(dim=0)
-        assert torch.equal(blank, rows[:, None] & columns[None, :])
-        assert 1 <= rows.sum() <= shape[2] * CUTOUT + 1
-        assert 1 <= columns.sum() <= shape[3] * CUTOUT + 1
+        box = torch.ones_like(blank)
+        for axis, side in enumerate(shape[2:]):
+            others = [other for other in range(blank.ndim) if other != axis]
+            along = blank.any(dim=others[1]).any(dim=others[0]) if len(others) == 2 else blank.any(dim=others[0])
+            assert 1 <= along.sum() <= side * CUTOUT + 1
+            box &= along.view([-1 if a == axis else 1 for a in range(blank.ndim)])
+        assert torch.equal(blank, box)
 
 
-def test_augmentation_lets_gradients_through() -> None:
-    x = torch.randn(8, 2, 16, 16, requires_grad=True)
-    augment(x, 1.0, seeded()).sum().backward()
-    assert (x.grad.flatten(1) != 0).float().mean() > 0.5
+@pytest.mark.parametrize("shape", SHAPES, ids=str)
+@pytest.mark.parametrize("name", TURNING)
+def test_turning_moves_pixels_of_a_plane_and_nothing_else(name: str, shape: tuple[int, ...]) -> None:
+    x = torch.randn(shape)
+    turns = [1, 2, 3] if shape[-1] == shape[-2] else [2]
+    for before, after in zip(x, TRANSFORMS[name](x, seeded()), strict=True):
+        if name == "mirror":
+            ways = [before.index_select(-1, torch.arange(shape[-1] - 1, -1, -1))]
+        else:
+            ways = [torch.rot90(before, turn, (-2, -1)) for turn in turns]
+        assert sum(torch.equal(after, way) for way in ways) == 1
+        assert torch.equal(after.flatten(-2).sort().values, before.flatten(-2).sort().values)
+
+
+def test_a_square_is_turned_in_all_ways() -> None:
+    x = torch.randn(1, 1, 4, 4).expand(60, -1, -1, -1)
+    made = TRANSFORMS["turn"](x, seeded())
+    assert len({tuple(image.flatten().tolist()) for image in made}) == 3
 
 
 def pushed(strength: AdaptiveStrength, real: Tensor, fake: Tensor, times: int) -> float:

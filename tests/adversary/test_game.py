@@ -2,45 +2,87 @@
 
 import copy
 import io
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
+from math import inf, nan
 from typing import Any
 
 import pytest
 import torch
 from torch import Tensor
 
-from augmentor.adversary.game import GROUP, KL_RAMP, PENALTY_EVERY, Batch, Game, Rules
-from augmentor.t2t.conditioning import ClassCondition
+from augmentor.adversary import penalties
+from augmentor.adversary.augment import EVERYWHERE, TURNING
+from augmentor.adversary.game import GROUP, KL_RAMP, LECAM_MEMORY, PENALTY_EVERY, Batch, Game, Rules
+from augmentor.t2t.attention import GridAttention
+from augmentor.t2t.conditioning import ClassCondition, CycleCondition, TextCondition, encode
 from augmentor.t2t.presets import Preset, Stage
 
-FINDING = ClassCondition("finding", ("none", "effusion"))
+CONDITIONS = [ClassCondition("finding", ("none", "effusion")), CycleCondition("month", 12.0), TextCondition("said", 8)]
+SAID = [
+    {},
+    {"finding": "none", "month": "3", "said": "clear"},
+    {"finding": "effusion"},
+    {"month": "11", "said": "effusion, left"},
+]
 PRESET = Preset(
     (Stage(16, 1), Stage(8, 1, attend=False)), 8, Stage(16, 1), heads=2, latent=6, latent_per_token=2, style=8
 )
-TILE = (16, 24)
+PLANE, VOLUME = (16, 24), (8, 16, 16)
 
-RULES = {
-    "relativistic": Rules(),
-    "non-saturating": Rules(loss="non_saturating"),
-    "exact": Rules(penalty="exact"),
-    "unconditioned at times": Rules(condition_drop=0.5),
+
+@dataclass(frozen=True)
+class Variant:
+    """A game of its own rules, tile and context."""
+
+    rules: Rules = field(default_factory=Rules)
+    tile: tuple[int, ...] = PLANE
+    context: int = 0
+    preset: Preset = PRESET
+
+
+PLAIN = Variant()
+VARIANTS = {
+    "relativistic": PLAIN,
+    "non-saturating": Variant(Rules(loss="non_saturating")),
+    "exact": Variant(Rules(penalty="exact")),
+    "exact in volumes": Variant(Rules(penalty="exact"), VOLUME),
+    "no penalty": Variant(Rules(penalty="none")),
+    "fixed penalty": Variant(Rules(penalty_adapts=False)),
+    "hinge and lecam": Variant(Rules(loss="hinge", lecam_weight=0.3)),
+    "superresolution": Variant(Rules(superresolution_weight=0.5)),
+    "locality": Variant(Rules(locality=True)),
+    "no spectral norm": Variant(Rules(spectral=False)),
+    "turning": Variant(Rules(transforms=EVERYWHERE + TURNING)),
+    "unconditioned at times": Variant(Rules(condition_drop=0.5)),
+    "context": Variant(context=3),
+    "volumes": Variant(tile=VOLUME),
+    "volumes in context": Variant(Rules(superresolution_weight=0.5), VOLUME, context=2),
+    "convolutions": Variant(preset=replace(PRESET, encoder="convolutions", decoder="convolutions")),
+    "patches": Variant(Rules(penalty="exact"), preset=replace(PRESET, encoder="patches", decoder="patches")),
 }
 ACTS = ["autoencode", "judge", "play"]
 
 
-def new_game(rules: Rules = RULES["relativistic"], seed: int = 0, channels: int = 2) -> Game:
-    return Game(channels, TILE, PRESET, [FINDING], rules, seed)
+def new_game(variant: Variant = PLAIN, seed: int = 0, channels: int = 2) -> Game:
+    return Game(channels, variant.tile, variant.preset, CONDITIONS, variant.rules, seed, variant.context)
 
 
-def batch(seed: int, size: int = 4, channels: int = 2) -> Batch:
+def batch(seed: int, size: int = 4, channels: int = 2, variant: Variant = PLAIN) -> Batch:
     random = torch.Generator().manual_seed(seed)
-    pixels = torch.randn(size, channels, *TILE, generator=random).clamp(-2, 2) / 2
-    valid = (torch.rand(size, 1, *TILE, generator=random) < 0.8).float()
-    return Batch(pixels, valid, torch.randint(0, 3, (size, 1), generator=random))
+    pixels = torch.randn(size, channels, *variant.tile, generator=random).clamp(-2, 2) / 2
+    valid = (torch.rand(size, 1, *variant.tile, generator=random) < 0.8).float()
+    which = torch.randint(0, len(SAID), (size,), generator=random).tolist()
+    codes = torch.stack([encode(CONDITIONS, SAID[index]) for index in which])
+    context = torch.randn(size, variant.context, *variant.tile, generator=random).sign() if variant.context else None
+    return Batch(pixels, valid, codes, context)
 
 
-def play(game: Game, acts: list[str], first: int = 0) -> list[dict[str, float]]:
-    return [getattr(game, act)(batch(first + number)) for number, act in enumerate(acts)]
+def play(game: Game, acts: list[str], first: int = 0, variant: Variant = PLAIN) -> list[dict[str, float]]:
+    figures = []
+    for number, act in enumerate(acts, start=first):
+        game.widen(number / 20)
+        figures.append(getattr(game, act)(batch(number, variant=variant)))
+    return figures
 
 
 def saved(state: dict[str, Any]) -> dict[str, Any]:
@@ -64,29 +106,38 @@ def differing(a: Any, b: Any, where: str = "") -> list[str]:
     return [] if a == b else [where]
 
 
-@pytest.mark.parametrize("rules", RULES.values(), ids=RULES)
+def resumed_as_unbroken(variant: Variant, before: list[str], after: list[str]) -> None:
+    unbroken = new_game(variant)
+    unbroken.fit_bands(batch(98, size=8, variant=variant))
+    unbroken.strength.probability = 0.5
+    play(unbroken, before, variant=variant)
+    unbroken.fit_latents(batch(99, size=8, variant=variant))
+    state = saved(unbroken.snapshot())
+    expected = play(unbroken, after, len(before), variant)
+    assert all(torch.tensor(list(figures.values())).isfinite().all() for figures in expected)
+
+    resumed = new_game(variant, seed=7)
+    resumed.restore(state)
+    assert play(resumed, after, len(before), variant) == expected
+    assert differing(resumed.snapshot(), unbroken.snapshot()) == []
+
+
+@pytest.mark.parametrize("variant", VARIANTS.values(), ids=VARIANTS)
+def test_resuming_is_never_having_stopped_whatever_the_rules(variant: Variant) -> None:
+    resumed_as_unbroken(variant, ["play"], ["play", "autoencode"])
+
+
 @pytest.mark.parametrize(
     ("before", "after"),
     [
         pytest.param(["autoencode"] * 2, ["autoencode"] * 2, id="autoencode"),
         pytest.param(["judge"] * 3, ["judge"] * 3, id="judge"),
         pytest.param(["play"] * 3, ["play"] * 3, id="play"),
-        pytest.param(["autoencode", "judge"], ["judge", "play", "play", "play"], id="across acts"),
         pytest.param([], ["autoencode", "judge", "play"], id="before the first"),
     ],
 )
-def test_resuming_is_never_having_stopped(rules: Rules, before: list[str], after: list[str]) -> None:
-    unbroken = new_game(rules)
-    unbroken.strength.probability = 0.5
-    play(unbroken, before)
-    unbroken.fit_latents(batch(99, size=8))
-    state = saved(unbroken.snapshot())
-    expected = play(unbroken, after, first=len(before))
-
-    resumed = new_game(rules, seed=7)
-    resumed.restore(state)
-    assert play(resumed, after, first=len(before)) == expected
-    assert differing(resumed.snapshot(), unbroken.snapshot()) == []
+def test_resuming_is_never_having_stopped_whatever_the_act(before: list[str], after: list[str]) -> None:
+    resumed_as_unbroken(PLAIN, before, after)
 
 
 def test_the_kl_ramp_and_the_lazy_penalty_go_on_where_they_were() -> None:
@@ -129,6 +180,7 @@ def test_a_game_differs_by_its_seed() -> None:
     assert play(first, ["play"]) != play(second, ["play"])
 
 
+@pytest.mark.parametrize("variant", [PLAIN, VARIANTS["volumes in context"]], ids=["plain", "volumes in context"])
 @pytest.mark.parametrize(
     ("act", "learn"),
     [
@@ -137,60 +189,65 @@ def test_a_game_differs_by_its_seed() -> None:
         ("play", {"generator", "inference", "average", "discriminator"}),
     ],
 )
-def test_who_learns_in_which_act(act: str, learn: set[str]) -> None:
-    game = new_game()
+def test_who_learns_in_which_act(act: str, learn: set[str], variant: Variant) -> None:
+    game = new_game(variant)
     before = {name: value.clone() for name, value in game.named_parameters()}
-    play(game, [act])
+    play(game, [act], variant=variant)
     changed = {name.split(".")[0] for name, value in game.named_parameters() if not torch.equal(value, before[name])}
     assert changed == learn
     assert all(p.requires_grad for p in game.discriminator.parameters())
     assert not any(p.requires_grad for p in game.average.parameters())
 
 
-JUNK = [
-    pytest.param(0.9, id="plausible"),
-    pytest.param(-1e6, id="large"),
-    pytest.param(float("-inf"), id="infinite"),
-    pytest.param(float("nan"), id="not a number"),
+JUNK = [("exact", act, junk) for act in ACTS for junk in (0.9, nan)] + [
+    ("exact", "play", -1e6),
+    ("exact", "play", inf),
+    ("superresolution", "autoencode", nan),
+    ("volumes in context", "play", -inf),
 ]
 
 
-@pytest.mark.parametrize("junk", JUNK)
-@pytest.mark.parametrize("act", ACTS)
-def test_pixels_that_are_not_valid_have_no_influence(act: str, junk: float) -> None:
-    game = new_game(RULES["exact"])
+@pytest.mark.parametrize(("name", "act", "junk"), JUNK)
+def test_pixels_that_are_not_valid_have_no_influence(name: str, act: str, junk: float) -> None:
+    variant = VARIANTS[name]
+    game = new_game(variant)
     game.strength.probability = 0.6
-    play(game, ["autoencode", "play"])
-    state = saved(game.snapshot())
-    clean = batch(5)
+    play(game, ["play"], variant=variant)
+    state = game.snapshot()
+    clean = batch(5, variant=variant)
     dirty = replace(clean, pixels=torch.where(clean.valid > 0, clean.pixels, junk))
     assert not torch.equal(clean.pixels, dirty.pixels)
     figures, snapshots = [], []
     for given in (clean, dirty):
-        game.restore(copy.deepcopy(state))
+        game.restore(state)
+        game.fit_bands(given)
         game.fit_latents(given)
         figures.append(getattr(game, act)(given))
-        snapshots.append(copy.deepcopy(game.snapshot()))
+        snapshots.append(game.snapshot())
     assert figures[0] == figures[1]
     assert differing(*snapshots) == []
 
 
-@pytest.mark.parametrize("act", ACTS)
-@pytest.mark.parametrize("rules", RULES.values(), ids=RULES)
-def test_tiles_with_nothing_valid_do_no_harm(act: str, rules: Rules) -> None:
-    game = new_game(rules)
-    given = batch(0)
+@pytest.mark.parametrize(
+    "name", ["relativistic", "exact", "hinge and lecam", "superresolution", "patches", "volumes in context"]
+)
+def test_tiles_with_nothing_valid_do_no_harm(name: str) -> None:
+    variant = VARIANTS[name]
+    game = new_game(variant)
+    given = batch(0, variant=variant)
     given.valid[:2] = 0
-    for _ in range(2):
+    game.fit_bands(given)
+    for act in ("autoencode", "play"):
         figures = getattr(game, act)(given)
-    assert all(torch.tensor(list(figures.values())).isfinite())
+        assert all(torch.tensor(list(figures.values())).isfinite())
     assert all(p.isfinite().all() for p in game.parameters())
 
 
 @pytest.mark.parametrize("size", [4, 8, 12])
 def test_batches_of_whole_groups_play(size: int) -> None:
     figures = new_game().play(batch(0, size=size))
-    assert set(figures) == {"discriminator", "augmentation", "generator", "reconstruction", "kl"}
+    judged = {"discriminator", "outranked", "augmentation", "gamma"}
+    assert set(figures) == judged | {"generator", "reconstruction", "kl"}
 
 
 @pytest.mark.parametrize("size", [2, 6, 10])
@@ -200,16 +257,32 @@ def test_a_batch_whose_groups_would_mix_real_and_fake_is_refused(size: int) -> N
         new_game().judge(batch(0, size=size))
 
 
-@pytest.mark.parametrize("penalty", ["exact", "approximate"])
-def test_the_penalty_runs_lazily(penalty: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    from augmentor.adversary import penalties
-
+@pytest.mark.parametrize("penalty", ["exact", "approximate", "none"])
+def test_the_penalty_runs_lazily_if_at_all(penalty: str, monkeypatch: pytest.MonkeyPatch) -> None:
     calls = []
-    original = getattr(penalties, penalty)
-    monkeypatch.setattr(penalties, penalty, lambda *given: calls.append(game.steps) or original(*given))
-    game = new_game(Rules(penalty=penalty))
+    for name in ("exact", "approximate"):
+        original = getattr(penalties, name)
+
+        def counted(*given: Any, name: str = name, original: Any = original) -> Tensor:
+            calls.append((name, game.steps))
+            return original(*given)
+
+        monkeypatch.setattr(penalties, name, counted)
+    game = new_game(Variant(Rules(penalty=penalty)))
     play(game, ["judge"] * (2 * PENALTY_EVERY + 1))
-    assert calls == [0, PENALTY_EVERY, 2 * PENALTY_EVERY]
+    assert calls == [(penalty, k * PENALTY_EVERY) for k in range(3) if penalty != "none"]
+
+
+def test_lecam_remembers_both_sides_and_holds_them_together() -> None:
+    game = new_game(VARIANTS["hinge and lecam"])
+    assert game.running.tolist() == [0, 0]
+    lecams = []
+    for level in (5.0, 5.0, 5.0):
+        real, fake = torch.full((4,), level), torch.full((4,), -level)
+        lecams.append(game._lecam(real, fake).item())
+    assert game.running.tolist() == pytest.approx([5 * (1 - LECAM_MEMORY**3), -5 * (1 - LECAM_MEMORY**3)])
+    # Each side lies 5 from the middle and the other's mean on the far side of it, further with every step.
+    assert lecams == pytest.approx([2 * (5 + 5 * (1 - LECAM_MEMORY**k)) ** 2 for k in (1, 2, 3)])
 
 
 def test_the_kl_weight_rises_with_the_tiles_seen() -> None:
@@ -217,7 +290,7 @@ def test_the_kl_weight_rises_with_the_tiles_seen() -> None:
     losses = []
     for warmed in (0, KL_RAMP // 2, 10 * KL_RAMP):
         torch.manual_seed(0)
-        game = new_game(Rules(kl_weight=1.0))
+        game = new_game(Variant(Rules(kl_weight=1.0)))
         game.warmed = warmed
         seen = []
         game._descend = lambda _, loss, seen=seen: seen.append(loss.item())  # type: ignore[method-assign]
@@ -228,9 +301,9 @@ def test_the_kl_weight_rises_with_the_tiles_seen() -> None:
 
 def test_autoencoding_learns_to_reproduce() -> None:
     game = new_game(channels=1)
-    rows = torch.linspace(-1, 1, TILE[0])[:, None].expand(TILE)
-    pixels = torch.stack([rows, -rows, rows.abs(), torch.zeros(TILE)])[:, None]
-    tiles = Batch(pixels, torch.ones(4, 1, *TILE), torch.zeros(4, 1, dtype=torch.long))
+    rows = torch.linspace(-1, 1, PLANE[0])[:, None].expand(PLANE)
+    pixels = torch.stack([rows, -rows, rows.abs(), torch.zeros(PLANE)])[:, None]
+    tiles = Batch(pixels, torch.ones(4, 1, *PLANE), batch(0).conditions)
     errors = [game.autoencode(tiles)["reconstruction"] for _ in range(80)]
     assert errors[-1] < 0.4 * errors[0]
 
@@ -241,3 +314,103 @@ def test_fitting_latents_reaches_generator_and_average() -> None:
     for network in (game.generator, game.average):
         assert not torch.equal(network.prior.factor, torch.eye(6))
     assert torch.equal(game.generator.prior.factor, game.average.prior.factor)
+
+
+@pytest.mark.parametrize("stages", [0, 1])
+@pytest.mark.parametrize("name", ["relativistic", "exact", "no spectral norm"])
+def test_frozen_stages_of_the_judge_stay_and_the_others_learn(name: str, stages: int) -> None:
+    game = new_game(VARIANTS[name])
+    game.freeze(stages)
+    before = {name: value.clone() for name, value in game.discriminator.named_parameters()}
+    play(game, ["judge", "play", "play"])
+    after = dict(game.discriminator.named_parameters())
+    kept = {name for name, value in after.items() if torch.equal(value, before[name])}
+    frozen = {name for name in after if any(name.startswith(f"encoder.fusions.{k}.") for k in range(stages))}
+    assert kept == frozen
+
+
+def test_frozen_stages_of_the_judge_see_what_they_saw() -> None:
+    game = new_game()
+    game.freeze(1)
+    fusion, x = game.discriminator.encoder.fusions[0], torch.randn(2, game.discriminator.bands.width, *PLANE)
+    before = fusion(x)
+    play(game, ["judge", "play", "play"])
+    torch.testing.assert_close(fusion(x), before)
+
+
+def test_a_resumed_game_keeps_its_frozen_stages() -> None:
+    game, resumed = new_game(), new_game(seed=7)
+    game.freeze(1)
+    resumed.restore(saved(game.snapshot()))
+    assert play(resumed, ["play", "play"]) == play(game, ["play", "play"])
+    assert differing(resumed.snapshot(), game.snapshot()) == []
+
+
+@pytest.mark.parametrize(("progress", "far"), [(0.0, 0.0), (0.25, 0.5), (0.5, 1.0), (1.0, 1.0)])
+def test_locality_starts_narrow_and_ends_everywhere(progress: float, far: float) -> None:
+    for name, expected in (("locality", far), ("relativistic", 1.0)):
+        game = new_game(VARIANTS[name])
+        game.widen(progress)
+        assert {m.reach for m in game.modules() if isinstance(m, GridAttention)} == {expected}
+
+
+def test_bands_are_fitted_and_hidden_for_everyone_who_looks() -> None:
+    game, given = new_game(), batch(0, size=8)
+    game.fit_bands(given)
+    judge, reader = game.discriminator.bands, game.inference.bands
+    assert torch.equal(judge.gain, reader.gain)
+    spread = judge(given.shown).transpose(0, 1).flatten(1).std(dim=1)
+    torch.testing.assert_close(spread, torch.full((6,), 0.5), atol=1e-3, rtol=1e-3)
+    game.hide_bands()
+    assert judge.gain.flatten().tolist() == reader.gain.flatten().tolist() == [1, 1, 0, 0, 0, 0]
+
+
+def test_the_penalty_follows_the_game_unless_it_is_fixed() -> None:
+    for name, moves in (("relativistic", True), ("fixed penalty", False)):
+        game = new_game(VARIANTS[name])
+        game.gamma.outranked = 0.99
+        figures = play(game, ["judge", "judge"])
+        assert (figures[1]["gamma"] > figures[0]["gamma"] > 0) == moves
+        assert (figures[0]["outranked"] != 0.99) == moves
+
+
+@pytest.mark.parametrize("context", [0, 3])
+@pytest.mark.parametrize("rows", [[3], [1, 1, 0], [], [2, 0, 3, 1]])
+def test_a_part_of_a_batch_keeps_every_tile_with_what_belongs_to_it(rows: list[int], context: int) -> None:
+    whole = batch(0, variant=Variant(context=context))
+    part = whole[torch.tensor(rows, dtype=torch.long)].to(torch.device("cpu"))
+    for name in ("pixels", "valid", "conditions", "shown", *(["context"] if context else [])):
+        found, source = getattr(part, name), getattr(whole, name)
+        assert found.shape == (len(rows), *source.shape[1:])
+        assert all(torch.equal(tile, source[row]) for tile, row in zip(found, rows, strict=True))
+    assert (part.context is None) == (context == 0)
+
+
+@pytest.mark.parametrize("context", [0, 3])
+def test_a_batch_goes_to_a_device_as_a_whole(context: int) -> None:
+    moved = batch(0, variant=Variant(context=context)).to(torch.device("meta"))
+    found = [moved.pixels, moved.valid, moved.conditions, *([moved.context] if context else [])]
+    assert {plane.device.type for plane in found} == {"meta"}
+
+
+@pytest.mark.parametrize("act", ["judge", "play"])
+def test_a_context_reaches_everyone(act: str) -> None:
+    variant = VARIANTS["context"]
+    given = batch(0, variant=variant)
+    figures = []
+    for context in (given.context, given.context.flip(0)):
+        game = new_game(variant)
+        play(game, ["autoencode"], variant=variant)
+        figures.append(getattr(game, act)(replace(given, context=context)))
+    losses = {"discriminator", "generator", "reconstruction"} & set(figures[0])
+    assert all(figures[0][name] != figures[1][name] for name in losses)
+
+
+def test_tiles_with_a_context_are_shown_as_they_are() -> None:
+    """The context would have to be turned with its tile, and no intensity may reach it."""
+    variant = VARIANTS["context"]
+    game, given = new_game(variant), batch(0, variant=variant)
+    game.strength.probability = 1.0
+    shown, context = game._side_by_side(given, given.pixels)
+    assert torch.equal(shown, torch.cat([given.shown, given.pixels]))
+    assert torch.equal(context, torch.cat([given.context, given.context]))

@@ -6,12 +6,14 @@ import pytest
 import torch
 from torch import Tensor
 
-from augmentor.adversary.losses import LOSSES, masked_l1, over_judgements
+from augmentor.adversary.losses import LOSSES, lecam, masked_l1, over_judgements
 from augmentor.t2t.discriminator import Logits
 
+STAGES = [[(8, 8), (4, 6)], [(2, 4, 4), (1, 2, 2), (1, 1, 1)], [(3, 3)], []]
 
-def logits(offset: float = 0.0) -> Logits:
-    return Logits(torch.randn(6) + offset, [torch.randn(6, 8, 8) + offset, torch.randn(6, 4, 6) + offset])
+
+def logits(offset: float = 0.0, stages: list[tuple[int, ...]] = STAGES[0]) -> Logits:
+    return Logits(torch.randn(6) + offset, [torch.randn(6, *grid) + offset for grid in stages])
 
 
 def bce(x: Tensor) -> Tensor:
@@ -19,26 +21,38 @@ def bce(x: Tensor) -> Tensor:
     return -torch.log(torch.sigmoid(x))
 
 
+def below(x: Tensor, margin: float) -> Tensor:
+    """How far x stays below a margin."""
+    return torch.where(x < margin, margin - x, torch.zeros(()))
+
+
 FORMULAS = {
     "relativistic": (lambda r, f: bce(r - f), lambda r, f: bce(f - r)),
     "non_saturating": (lambda r, f: bce(r) - torch.log(1 - torch.sigmoid(f)), lambda r, f: bce(f)),
+    "hinge": (lambda r, f: below(r, 1) + below(-f, 1), lambda r, f: -f),
 }
 
 
+@pytest.mark.parametrize("stages", STAGES, ids=len)
 @pytest.mark.parametrize("side", [0, 1], ids=["discriminator", "generator"])
 @pytest.mark.parametrize("name", LOSSES)
-def test_a_loss_is_its_formula_over_images_and_over_tokens(name: str, side: int) -> None:
-    real, fake = logits(0.5), logits(-0.5)
+def test_a_loss_is_its_formula_over_images_and_over_tokens(name: str, side: int, stages: list[tuple[int, ...]]) -> None:
+    real, fake = logits(0.5, stages), logits(-0.5, stages)
     term = FORMULAS[name][side]
-    tokens = [term(r, f).mean() for r, f in zip(real.tokens, fake.tokens, strict=True)]
-    expected = term(real.image, fake.image).mean() + sum(tokens) / len(tokens)
+    expected = term(real.image, fake.image).mean()
+    if stages:
+        expected = expected + sum(
+            term(r, f).mean() for r, f in zip(*(x.tokens for x in (real, fake)), strict=True)
+        ) / len(stages)
     torch.testing.assert_close(LOSSES[name][side](real, fake), expected)
 
 
-@pytest.mark.parametrize(("name", "factor"), [("relativistic", 2), ("non_saturating", 4)])
-def test_an_undecided_discriminator_pays_log_two_a_question(name: str, factor: int) -> None:
+@pytest.mark.parametrize(
+    ("name", "price"), [("relativistic", 2 * math.log(2)), ("non_saturating", 4 * math.log(2)), ("hinge", 4)]
+)
+def test_an_undecided_discriminator_pays_for_every_question(name: str, price: float) -> None:
     zero = Logits(torch.zeros(4), [torch.zeros(4, 3, 3)])
-    assert LOSSES[name].discriminator(zero, zero).item() == pytest.approx(factor * math.log(2))
+    assert LOSSES[name].discriminator(zero, zero).item() == pytest.approx(price)
 
 
 @pytest.mark.parametrize("side", [0, 1], ids=["discriminator", "generator"])
@@ -50,14 +64,27 @@ def test_only_a_relativistic_loss_forgets_the_level_of_logits(name: str, side: i
     assert same == (name == "relativistic")
 
 
+@pytest.mark.parametrize("stages", STAGES, ids=len)
 @pytest.mark.parametrize("name", LOSSES)
-def test_the_sides_pull_against_each_other(name: str) -> None:
-    real, fake = logits(), logits()
-    for part in (fake.image, *fake.tokens):
+def test_the_sides_pull_against_each_other(name: str, stages: list[tuple[int, ...]]) -> None:
+    real, fake = logits(stages=stages), logits(stages=stages)
+    parts = [fake.image, *fake.tokens]
+    for part in parts:
         part.requires_grad_()
-    down = torch.autograd.grad(LOSSES[name].discriminator(real, fake), [fake.image, *fake.tokens])
-    up = torch.autograd.grad(LOSSES[name].generator(real, fake), [fake.image, *fake.tokens])
-    assert all((d > 0).all() and (u < 0).all() for d, u in zip(down, up, strict=True))
+    down = torch.autograd.grad(LOSSES[name].discriminator(real, fake), parts)
+    up = torch.autograd.grad(LOSSES[name].generator(real, fake), parts)
+    assert all((u < 0).all() for u in up)
+    # A hinge lets go of what is judged well enough.
+    held = [part >= -1 if name == "hinge" else torch.ones_like(part) > 0 for part in parts]
+    assert all(torch.equal(d > 0, h) and (d >= 0).all() for d, h in zip(down, held, strict=True))
+
+
+@pytest.mark.parametrize("name", LOSSES)
+def test_the_discriminator_wants_real_logits_up(name: str) -> None:
+    real, fake = logits(), logits()
+    parts = [part.requires_grad_() for part in (real.image, *real.tokens)]
+    up = torch.autograd.grad(LOSSES[name].discriminator(real, fake), parts)
+    assert all((u <= 0).all() and (u < 0).any() for u in up)
 
 
 def test_every_stage_weighs_the_same_however_many_tokens_it_has() -> None:
@@ -65,13 +92,40 @@ def test_every_stage_weighs_the_same_however_many_tokens_it_has() -> None:
     assert over_judgements(lambda r, _: r, ones, ones).item() == pytest.approx(0.5)
 
 
+@pytest.mark.parametrize(
+    ("real", "fake", "before", "expected"),
+    [
+        ([0.0, 0.0], [0.0, 0.0], (0.0, 0.0), 0.0),
+        # Level 0: real logits 1 from the fakes' mean -1, fake ones -1 from the reals' mean 1.
+        ([1.0, 1.0], [-1.0, -1.0], (1.0, -1.0), 8.0),
+        # Real and fake at -1 and 1 about their middle, the means at 2 and -2: 1 and 1 apart.
+        ([0.0, 0.0], [2.0, 2.0], (2.0, -2.0), 2.0),
+        # Spread counts: real logits 1 and -1 about 0, and 1 from it each.
+        ([1.0, -1.0], [0.0, 0.0], (0.0, 0.0), 1.0),
+    ],
+)
+def test_lecam_is_the_squared_distance_to_the_other_sides_mean(
+    real: list[float], fake: list[float], before: tuple[float, float], expected: float
+) -> None:
+    assert lecam(torch.tensor(real), torch.tensor(fake), *before).item() == pytest.approx(expected)
+
+
+@pytest.mark.parametrize("now", [-7.0, 0.0, 3.0])
+@pytest.mark.parametrize("before", [-2.0, 0.0, 5.0])
+def test_lecam_forgets_the_level_of_logits_and_of_their_running_means(now: float, before: float) -> None:
+    real, fake = torch.randn(8), torch.randn(8)
+    lifted = lecam(real + now, fake + now, 0.7 + before, -0.2 + before)
+    torch.testing.assert_close(lifted, lecam(real, fake, 0.7, -0.2), atol=1e-4, rtol=1e-4)
+
+
+@pytest.mark.parametrize("tile", [(5, 6), (2, 3, 4)], ids=str)
 @pytest.mark.parametrize("channels", [1, 3, 13])
-def test_masked_l1_is_the_mean_over_valid_pixels(channels: int) -> None:
-    made, wanted = torch.randn(2, channels, 5, 6), torch.randn(2, channels, 5, 6)
-    valid = (torch.rand(2, 1, 5, 6) < 0.5).float()
+def test_masked_l1_is_the_mean_over_valid_pixels(channels: int, tile: tuple[int, ...]) -> None:
+    made, wanted = torch.randn(2, channels, *tile), torch.randn(2, channels, *tile)
+    valid = (torch.rand(2, 1, *tile) < 0.5).float()
     errors = (made - wanted).abs().movedim(1, -1)[valid[:, 0] > 0]
     torch.testing.assert_close(masked_l1(made, wanted, valid), errors.mean())
-    elsewhere = wanted + 7 * (1 - valid) * torch.randn_like(wanted)
+    elsewhere = torch.where(valid > 0, wanted, torch.inf)
     assert torch.equal(masked_l1(made, elsewhere, valid), masked_l1(made, wanted, valid))
 
 

@@ -2,19 +2,40 @@
 
 import pytest
 import torch
+from torch import Tensor
 
-from augmentor.t2t.conditioning import UNKNOWN, ClassCondition
+from augmentor.t2t.conditioning import (
+    ClassCondition,
+    Condition,
+    CycleCondition,
+    NumberCondition,
+    TextCondition,
+    encode,
+    size,
+)
 from augmentor.t2t.latents import SHRINKAGE, LatentPrior
 
 FINDING = ClassCondition("finding", ("none", "effusion"))
 VIEW = ClassCondition("view", ("ap", "pa", "lateral"))
+AGE = NumberCondition("age", 0.0, 10.0)
+MONTH = CycleCondition("month", 12.0)
+SAID = TextCondition("said", 12)
 
 
-@pytest.mark.parametrize("conditions", [[], [FINDING], [FINDING, VIEW]], ids=len)
-def test_an_unfitted_prior_gives_noise_back(conditions: list[ClassCondition]) -> None:
+def told(condition: Condition, *values: str) -> Tensor:
+    """The codes of some values of one condition."""
+    return torch.stack([encode([condition], {condition.name: value}) for value in values])
+
+
+def one_hot(condition: ClassCondition, index: Tensor) -> Tensor:
+    return told(condition, *condition.classes)[index]
+
+
+@pytest.mark.parametrize("conditions", [[], [FINDING], [FINDING, VIEW, AGE, MONTH, SAID]], ids=len)
+def test_an_unfitted_prior_gives_noise_back(conditions: list[Condition]) -> None:
     prior = LatentPrior(5, conditions)
     noise = torch.randn(4, 5)
-    assert torch.equal(prior(noise, torch.ones(4, len(conditions), dtype=torch.long)), noise)
+    assert torch.equal(prior(noise, torch.ones(4, size(conditions))), noise)
 
 
 def test_fitting_recovers_centre_shifts_and_covariance() -> None:
@@ -22,55 +43,90 @@ def test_fitting_recovers_centre_shifts_and_covariance() -> None:
     mixing = torch.tensor([[1.0, 0, 0, 0], [0.8, 0.5, 0, 0], [0, -0.3, 0.7, 0], [0.2, 0, 0.4, 0.3]])
     centre = torch.tensor([1.0, -2, 0.5, 0])
     of_finding, of_view = torch.randn(2, latent), torch.randn(3, latent)
-    conditions = torch.stack([torch.randint(1, 3, (count,)), torch.randint(1, 4, (count,))], dim=1)
-    expected = centre + of_finding[conditions[:, 0] - 1] + of_view[conditions[:, 1] - 1]
-    means = expected + torch.randn(count, latent) @ mixing.T
+    finding, view = torch.randint(0, 2, (count,)), torch.randint(0, 3, (count,))
+    codes = torch.cat([one_hot(FINDING, finding), one_hot(VIEW, view)], dim=1)
+    means = centre + of_finding[finding] + of_view[view] + torch.randn(count, latent) @ mixing.T
     variances = torch.tensor([0.1, 0.2, 0.3, 0.4]).expand(count, latent)
     prior = LatentPrior(latent, [FINDING, VIEW])
-    prior.fit(means, variances, conditions)
+    prior.fit(means, variances, codes)
 
-    for finding in (1, 2):
-        for view in (1, 2, 3):
-            made = prior(torch.zeros(1, latent), torch.tensor([[finding, view]]))[0]
-            wanted = centre + of_finding[finding - 1] + of_view[view - 1]
-            torch.testing.assert_close(made, wanted, atol=0.05, rtol=0)
+    for first, finding_name in enumerate(FINDING.classes):
+        for second, view_name in enumerate(VIEW.classes):
+            asked = encode([FINDING, VIEW], {"finding": finding_name, "view": view_name})[None]
+            wanted = centre + of_finding[first] + of_view[second]
+            torch.testing.assert_close(prior.mean(asked)[0], wanted, atol=0.05, rtol=0)
+            assert torch.equal(prior(torch.zeros(1, latent), asked), prior.mean(asked))
     covariance = mixing @ mixing.T
     shrunk = (1 - SHRINKAGE) * covariance + SHRINKAGE * torch.diag(covariance.diagonal()) + torch.diag(variances[0])
     torch.testing.assert_close(prior.factor @ prior.factor.T, shrunk, atol=0.05, rtol=0)
-    drawn = prior(torch.randn(count, latent), torch.full((count, 2), 1))
+    drawn = prior(torch.randn(count, latent), codes[:1].expand(count, -1))
     torch.testing.assert_close(torch.cov(drawn.T), shrunk, atol=0.06, rtol=0)
 
 
+CURVES = [
+    pytest.param(AGE, [f"{x:.2f}" for x in torch.linspace(0, 10, 40).tolist()], lambda x: 0.4 * x - 1, id="linear"),
+    pytest.param(AGE, [f"{x:.2f}" for x in torch.linspace(0, 10, 40).tolist()], lambda x: (x - 3) ** 2 / 9, id="bent"),
+    pytest.param(MONTH, [str(m) for m in range(1, 13)], lambda m: torch.sin(torch.pi * m / 6) + 1, id="season"),
+]
+
+
+@pytest.mark.parametrize(("condition", "values", "curve"), CURVES)
+def test_fitting_recovers_how_latents_follow_a_number(condition, values, curve) -> None:  # type: ignore[no-untyped-def]
+    codes, trend = told(condition, *values), curve(torch.tensor([float(value) for value in values]))
+    means = torch.stack([trend, -2 * trend, torch.zeros_like(trend)], dim=1)
+    prior = LatentPrior(3, [condition])
+    prior.fit(
+        (means + 0.1 * torch.randn(100, *means.shape)).flatten(0, 1),
+        torch.zeros(len(values) * 100, 3),
+        codes.repeat(100, 1),
+    )
+    torch.testing.assert_close(prior.mean(codes), means, atol=0.03, rtol=0)
+    torch.testing.assert_close(prior.mean(torch.zeros(1, condition.size))[0], means.mean(dim=0), atol=0.01, rtol=0)
+
+
+def test_texts_that_share_words_share_latents() -> None:
+    codes = told(SAID, "effusion", "left lung", "clear")
+    means = torch.tensor([[2.0, 0], [0, 2.0], [-2.0, -2.0]])
+    prior = LatentPrior(2, [SAID])
+    prior.fit(means.repeat(50, 1), torch.zeros(150, 2), codes.repeat(50, 1))
+    torch.testing.assert_close(prior.mean(codes), means, atol=0.1, rtol=0)
+    unseen = prior.mean(told(SAID, "effusions"))
+    assert (unseen - means).norm(dim=1).argmin() == 0
+
+
 def test_without_a_condition_the_prior_is_centred_on_all_tiles() -> None:
-    conditions = torch.tensor([[1], [2]]).repeat(500, 1)
-    means = torch.randn(1000, 3) + conditions * torch.tensor([2.0, 0, -1])
+    index = torch.arange(2).repeat(500)
+    means = torch.randn(1000, 3) + index[:, None] * torch.tensor([2.0, 0, -1])
     prior = LatentPrior(3, [FINDING])
-    prior.fit(means, torch.zeros(1000, 3), conditions)
-    torch.testing.assert_close(prior(torch.zeros(1, 3), torch.tensor([[UNKNOWN]]))[0], means.mean(dim=0))
-    apart = prior(torch.zeros(2, 3), torch.tensor([[1], [2]]))
+    prior.fit(means, torch.zeros(1000, 3), one_hot(FINDING, index))
+    torch.testing.assert_close(prior.mean(torch.zeros(1, FINDING.size))[0], means.mean(dim=0))
+    apart = prior.mean(told(FINDING, *FINDING.classes))
     torch.testing.assert_close(apart[1] - apart[0], torch.tensor([2.0, 0, -1]), atol=0.2, rtol=0)
 
 
+@pytest.mark.parametrize("conditions", [[], [FINDING], [FINDING, VIEW, AGE, MONTH, SAID]], ids=len)
 @pytest.mark.parametrize("count", [1, 2, 5])
-def test_fewer_tiles_than_latents_still_fit(count: int) -> None:
-    prior = LatentPrior(16, [FINDING])
-    prior.fit(torch.randn(count, 16), torch.zeros(count, 16), torch.ones(count, 1, dtype=torch.long))
-    drawn = prior(torch.randn(50, 16), torch.ones(50, 1, dtype=torch.long))
-    assert drawn.isfinite().all()
+def test_fewer_tiles_than_latents_still_fit(count: int, conditions: list[Condition]) -> None:
+    prior = LatentPrior(16, conditions)
+    codes = torch.ones(1, size(conditions))
+    prior.fit(torch.randn(count, 16), torch.zeros(count, 16), codes.expand(count, -1))
+    assert prior(torch.randn(50, 16), codes.expand(50, -1)).isfinite().all()
 
 
 def test_the_fit_travels_with_the_state() -> None:
-    prior, other = LatentPrior(3, [FINDING]), LatentPrior(3, [FINDING])
-    prior.fit(torch.randn(50, 3), torch.rand(50, 3), torch.randint(0, 3, (50, 1)))
+    prior, other = LatentPrior(3, [FINDING, AGE]), LatentPrior(3, [FINDING, AGE])
+    codes = torch.cat([one_hot(FINDING, torch.randint(0, 2, (50,))), told(AGE, *map(str, range(50)))], dim=1)
+    prior.fit(torch.randn(50, 3), torch.rand(50, 3), codes)
     other.load_state_dict(prior.state_dict())
-    noise, which = torch.randn(6, 3), torch.tensor([[0], [1], [2]]).repeat(2, 1)
-    assert torch.equal(prior(noise, which), other(noise, which))
-    assert not torch.allclose(prior(noise, which), noise)
+    noise = torch.randn(50, 3)
+    assert torch.equal(prior(noise, codes), other(noise, codes))
+    assert not torch.allclose(prior(noise, codes), noise)
 
 
-def test_fitting_stays_on_the_device_of_the_tiles() -> None:
+@pytest.mark.parametrize("condition", [FINDING, AGE, MONTH, SAID], ids=lambda c: c.name)
+def test_fitting_stays_on_the_device_of_the_tiles(condition: Condition) -> None:
     """The meta device refuses to be mixed with another, as a GPU does."""
-    prior = LatentPrior(4, [FINDING]).to("meta")
+    prior = LatentPrior(4, [condition]).to("meta")
     posteriors = torch.empty(8, 4, device="meta")
-    prior.fit(posteriors, posteriors, torch.ones(8, 1, dtype=torch.long, device="meta"))
+    prior.fit(posteriors, posteriors, torch.ones(8, condition.size, device="meta"))
     assert prior.factor.device.type == "meta"

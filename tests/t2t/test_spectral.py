@@ -15,6 +15,7 @@ LAYERS = [
     pytest.param(lambda: nn.Conv2d(3, 6, 3), (1, 3, 5, 5), id="convolution"),
     pytest.param(lambda: nn.Conv2d(8, 4, 1), (1, 8, 2, 2), id="pointwise convolution"),
     pytest.param(lambda: nn.Conv2d(2, 1, 1), (1, 2, 2, 2), id="one row"),
+    pytest.param(lambda: nn.Conv3d(2, 5, 3), (1, 2, 3, 3, 4), id="convolution of volumes"),
 ]
 
 
@@ -67,10 +68,14 @@ def test_looking_in_eval_mode_leaves_no_trace() -> None:
     assert not torch.equal(held.left, before)
 
 
-def test_every_linear_and_convolution_of_the_discriminator_is_held() -> None:
-    judge = Discriminator(1, (32, 32), PRESETS["tiny"])
-    layers = [m for m in judge.modules() if isinstance(m, nn.Linear | nn.Conv2d)]
+@pytest.mark.parametrize("spectral", [True, False])
+@pytest.mark.parametrize("tile", [(32, 32), (16, 16, 16)], ids=str)
+def test_every_linear_and_convolution_of_the_discriminator_is_held_unless_told_otherwise(
+    tile: tuple[int, ...], spectral: bool
+) -> None:
+    judge = Discriminator(1, tile, PRESETS["tiny"], spectral=spectral)
+    layers = [m for m in judge.modules() if isinstance(m, nn.Linear | nn.Conv2d | nn.Conv3d)]
     assert len(layers) > 10
     for layer in layers:
-        assert parametrize.is_parametrized(layer, "weight")
-        assert isinstance(layer.parametrizations.weight[0], HeldSpectrum)
+        assert parametrize.is_parametrized(layer, "weight") == spectral
+        assert not spectral or isinstance(layer.parametrizations.weight[0], HeldSpectrum)
