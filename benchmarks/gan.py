@@ -114,8 +114,9 @@ def _sheet(made: Any, data: Split, name: str) -> None:
 @main_options
 @click.option("--model", "models", type=click.Choice(MODELS), multiple=True, default=MODELS)
 def compare(data: str, pixels: int, minutes: float, seeds: Sequence[int], again: bool, models: Sequence[str]) -> None:
-    """The T2T-GAN and every rival at equal CPU time."""
+    """The T2T-GAN and every rival at equal CPU time, each with a sheet of samples; and one of held-out images."""
     cut = split(data, pixels, (), STORE)
+    _sheet(cut.held_out.shown[:40], cut, f"gan_{data}_{pixels}_real.png")
     for seed in seeds:
         for model in models:
             run(trial("compare", model, data, pixels, minutes, seed), cut, again, sheet=seed == seeds[0])

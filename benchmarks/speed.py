@@ -14,6 +14,7 @@ from augmentor.sampling import samples
 from benchmarks.contenders import T2T, Against, Split, clock, contender
 
 STEPS = 12
+SAMPLES = 5_000
 
 
 def matmul_rate() -> float:
@@ -72,7 +73,7 @@ def speeds(data: Split) -> Iterator[dict[str, Any]]:
         yield {"model": f"{name}=", "act": "play", "images_per_second": 16 / seconds, "parameters": rival.parameters}
     now = clock()
     began = now()
-    count = sum(1 for _ in samples(game.average, data.facts, 0, 5_000, 0, {}))
+    count = sum(1 for _ in samples(game.average, data.facts, 0, SAMPLES, 0, {}))
     yield {
         "model": "t2t",
         "act": "sampling",

@@ -284,7 +284,7 @@ class Game(nn.Module):
         with parametrize.cached():
             # Nothing is learned through the real half.
             with torch.no_grad():
-                real_logits = self.discriminator(shown[:half], codes, GROUP, contexts[0])
+                real_logits = self.discriminator(shown[:half].detach(), codes, GROUP, contexts[0])
             fake_logits = self.discriminator(shown[half:], codes, GROUP, contexts[1])
         self.discriminator.requires_grad_(True)
         self.freeze(self.frozen)

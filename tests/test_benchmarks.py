@@ -1,0 +1,89 @@
+"""The benchmark of the networks runs through on phantoms: trials are recorded once, and tables tell them."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+
+from benchmarks import contenders, gan
+from data_adapters import phantoms
+
+CHANGES = ("conditions.finding.column=finding", "data.group=patient")
+SHORT = ("--pixels", "32", "--minutes", "0.02")
+
+
+@pytest.fixture(scope="module")
+def chest(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return phantoms.draw_all(tmp_path_factory.mktemp("phantoms"), seed=4, radiographs=40, size=64).chest
+
+
+@pytest.fixture(autouse=True)
+def on_phantoms(chest: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(contenders.SETS, "chest_xray", ("chest_xray", chest, CHANGES))
+    monkeypatch.setattr(gan, "RECORDS", tmp_path / "gan.jsonl")
+    monkeypatch.setattr(gan, "PICTURES", tmp_path)
+    monkeypatch.setattr(gan, "STORE", chest.parent / "tiles")
+    monkeypatch.setattr(gan, "ABLATIONS", {"hinge": ("game.loss=hinge",)})
+
+
+def bench(*words: str) -> Result:
+    result = CliRunner().invoke(gan.main, words, catch_exceptions=False)
+    assert result.exit_code == 0, result.output
+    return result
+
+
+def test_trials_are_recorded_once_with_floor_time_and_commit(tmp_path: Path) -> None:
+    models = ("--model", "t2t", "--model", "dcgan", "--model", "dcgan=")
+    bench("compare", *SHORT, *models)
+    records = [json.loads(line) for line in (tmp_path / "gan.jsonl").read_text().splitlines()]
+    assert [record["model"] for record in records] == ["t2t", "dcgan", "dcgan="]
+    for record in records:
+        assert record["tiles_shown"] > 0 and record["finite"] and record["commit"] and record["date"]
+        for features in ("random convolutions", "layout and spectrum"):
+            assert record[features]["frechet"] > 0 and 0 <= record[features]["recall"] <= 1
+            assert record[features]["recall_floor"] > 0
+    ours, _, matched = (record["parameters"] for record in records)
+    assert abs(matched - ours) <= 0.1 * ours
+    assert {path.name for path in tmp_path.glob("gan_*.png")} == {
+        f"gan_chest_xray_32_{model}.png" for model in ("real", "t2t", "dcgan", "dcgan_matched")
+    }
+    assert bench("compare", *SHORT, *models).output.count("there: ") == 3
+    assert len((tmp_path / "gan.jsonl").read_text().splitlines()) == 3
+
+
+def test_every_kind_of_trial_has_its_table(tmp_path: Path) -> None:
+    from benchmarks.tables import write
+
+    bench("compare", *SHORT, "--model", "dcgan", "--seed", "0", "--seed", "1")
+    bench("few", *SHORT, "--model", "dcgan")
+    bench("ablate", *SHORT)
+    text = write(gan.records(), tmp_path / "gan.md").read_text()
+    assert "| dcgan | 2 |" in text and " to " in text and "30 images" in text and "| hinge | 1 |" in text
+
+
+def test_a_classifier_of_real_images_judges_the_class_of_samples(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from benchmarks import classifier
+
+    monkeypatch.setattr(classifier, "STEPS", 4)
+    bench("classes", *SHORT)
+    (record,) = gan.records()
+    assert set(record["samples"]["by_class"]) == {"clear", "opacity"}
+    assert 0 <= record["real"]["accuracy"] <= 1
+
+
+def test_speeds_name_flops_rates_and_memory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from benchmarks import speed
+
+    monkeypatch.setattr(speed, "STEPS", 1)
+    monkeypatch.setattr(speed, "RIVALS", {"dcgan": None})
+    monkeypatch.setattr(speed, "SAMPLES", 32)
+    cut = contenders.split("chest_xray", 32, (), gan.STORE)
+    records = list(speed.speeds(cut))
+    assert [record["act"] for record in records] == ["autoencode", "judge", "play", "play", "sampling"]
+    assert all(0 < record["fraction_of_matmul_rate"] < 1.5 for record in records[:3])
+    assert records[-1]["samples"] == 32 and records[-1]["cpu_seconds"] > 0
