@@ -25,7 +25,7 @@ from augmentor.run import Run
 from augmentor.t2t.conditioning import ClassCondition
 from data_adapters import open_scenes, phantoms, scan
 
-SMALL = ("tiles.size=[32,32]", "game.images=640", "game.checkpoint_every=320")
+SMALL = ("tiles.size=[32,32]", "game.images=640", "game.checkpoint_every=160")
 CHEST = ("conditions.finding.column=finding", "data.group=patient", *SMALL)
 
 
@@ -131,7 +131,7 @@ class Stopped(Exception):
 
 
 LEARNERS: list[tuple[str, Callable[[phantoms.Phantoms], dict[str, Any]], type, str, int]] = [
-    ("make", lambda d: {"recipe": "chest_xray", "data": d.chest, "changes": CHEST}, Game, "autoencode", 25),
+    ("make", lambda d: {"recipe": "chest_xray", "data": d.chest, "changes": CHEST}, Game, "autoencode", 15),
     ("make", lambda d: {"recipe": "chest_xray", "data": d.chest, "changes": CHEST}, Game, "play", 5),
     ("fill", lambda d: {"recipe": "ct_missing_slices", "data": d.ct, "changes": SMALL}, Corrector, "step", 30),
 ]
