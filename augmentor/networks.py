@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import torch
 from safetensors.torch import load_file, save_file
@@ -37,8 +38,13 @@ def device(wanted: str) -> torch.device:
 
 def preset(facts: Facts) -> Preset:
     """The size of the networks, and what they fuse neighbourhoods by."""
-    size = PRESETS[facts.model["preset"]]
-    return replace(size, encoder=facts.model["encoder"], decoder=facts.model["decoder"])
+    return choose(facts.model, fill=facts.context > 0, tile=facts.tile)
+
+
+def choose(model: Mapping[str, Any], *, fill: bool, tile: tuple[int, ...]) -> Preset:
+    """The preset that a recipe's ``model`` section asks for. Filling looks closer at each pixel of small tiles."""
+    size = PRESETS[model["preset"]]
+    return replace(size, encoder=model["encoder"], decoder=model["decoder"], fine=fill and min(tile) < 64)
 
 
 def build_generator(facts: Facts) -> Generator:

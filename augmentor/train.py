@@ -14,7 +14,7 @@ from augmentor.ingest import ingest, template_of
 from augmentor.learners.corrector import Corrector
 from augmentor.learners.loop import Learner, learn
 from augmentor.learners.painter import Painter, load_tiles
-from augmentor.networks import device
+from augmentor.networks import choose, device
 from augmentor.recipe import Recipe
 from augmentor.run import Facts, Run
 from augmentor.scaling import Scaling
@@ -79,7 +79,8 @@ def train(
 def check_tile(recipe: Recipe) -> None:
     """Raise RunError before anything is read if the tile does not fit the network."""
     try:
-        steps(recipe.tiles.size, len(PRESETS[recipe.model.preset].stages))
+        preset = choose(recipe.model.model_dump(), fill=recipe.task == "fill", tile=recipe.tiles.size)
+        steps(recipe.tiles.size, preset)
     except ValueError as error:
         raise RunError(str(error), where=recipe.name, do="choose another tiles.size") from error
 

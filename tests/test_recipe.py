@@ -34,7 +34,7 @@ def test_every_shipped_recipe_loads_and_fits_its_network(name: str) -> None:
     recipe = load(name)
     assert recipe.name == name
     assert recipe.about
-    assert len(steps(recipe.tiles.size, len(PRESETS[recipe.model.preset].stages))) > 1
+    assert len(steps(recipe.tiles.size, PRESETS[recipe.model.preset])) > 1
 
 
 def test_every_rule_of_the_game_that_a_recipe_may_set_is_one_of_the_games() -> None:

@@ -27,7 +27,7 @@ class T2TEncoder(nn.Module):
     def __init__(self, channels: int, tile: tuple[int, ...], preset: Preset) -> None:
         super().__init__()
         dims = len(tile)
-        chain = steps(tile, len(preset.stages))
+        chain = steps(tile, preset)
         total = prod(step.stride for step in chain)
         chain = [Step(total, total, 0)] if preset.encoder == "patches" else [chain[0]] + [SPLIT] * (len(chain) - 1)
         self.fusions = nn.ModuleList()

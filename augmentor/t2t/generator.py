@@ -37,7 +37,7 @@ class Generator(nn.Module):
     ) -> None:
         super().__init__()
         dims, stages = len(tile), preset.stages
-        chain = steps(tile, len(stages))[::-1]
+        chain = steps(tile, preset)[::-1]
         # Pixels a token of each stage, coarsest first.
         strides = list(accumulate((step.stride for step in reversed(chain)), mul))[::-1]
         grid = [side // strides[0] for side in tile]

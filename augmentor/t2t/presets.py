@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from math import prod
 from typing import Literal
 
 from augmentor.t2t.tokens import Step
 
 FINE = Step(4, 2, 1)
-"""Between stages, and to the pixels of tiles below 64 px."""
+"""Between stages, and to the pixels of a ``fine`` preset."""
 
 COARSE = Step(8, 4, 2)
-"""Between pixels and tokens for tiles of 64 px and above, and for volumes."""
+"""Between pixels and tokens."""
 
 Fusion = Literal["tokens", "convolutions", "patches"]
 """How neighbourhoods become tokens and tokens neighbourhoods: T2T, or what it is compared with."""
@@ -32,7 +33,7 @@ class Preset:
 
     ``stages`` are the generator's; the encoders mirror them: one token transformer of width
     ``token_width`` for each step from pixels to the coarsest grid but the last, which projects into
-    the backbone of ``backbone`` blocks.
+    the backbone of ``backbone`` blocks. ``fine`` presets look closer at each pixel, at four times the cost.
     """
 
     stages: tuple[Stage, ...]
@@ -44,6 +45,7 @@ class Preset:
     style: int = 96
     encoder: Fusion = "tokens"
     decoder: Fusion = "tokens"
+    fine: bool = False
 
 
 PRESETS: dict[str, Preset] = {
@@ -56,17 +58,17 @@ PRESETS: dict[str, Preset] = {
 }
 
 
-def steps(tile: tuple[int, ...], stages: int) -> list[Step]:
+def steps(tile: tuple[int, ...], preset: Preset) -> list[Step]:
     """The soft splits from pixels to the coarsest grid, finest first; merges run them backwards.
 
-    Tiles of 64 px and above, and volumes, start with a stride of 4, smaller planes with 2; every further stage halves.
+    The first has a stride of 4, or of 2 in a ``fine`` preset; every further stage halves.
 
     Raises:
         ValueError: if the tile is not a multiple of the total stride.
     """
-    first = COARSE if len(tile) == 3 or min(tile) >= 64 else FINE
-    chain = [first] + [FINE] * (stages - 1)
-    total = first.stride * 2 ** (stages - 1)
+    first = FINE if preset.fine else COARSE
+    chain = [first] + [FINE] * (len(preset.stages) - 1)
+    total = prod(step.stride for step in chain)
     if any(side % total for side in tile):
         raise ValueError(
             f"tile {'x'.join(map(str, tile))} is not a multiple of {total} pixels, the network's total stride"

@@ -255,23 +255,21 @@ def test_sharpening_teaches_the_last_stage_and_what_reads_small_images(tile: tup
 
 
 @pytest.mark.parametrize("preset", PRESETS)
-@pytest.mark.parametrize(
-    ("tile", "first"),
-    [((32, 64), 2), ((48, 96), 2), ((64, 128), 4), ((128, 256), 4), ((32, 32, 32), 4), ((32, 128, 64), 4)],
-)
-def test_splits_halve_after_the_first(preset: str, tile: tuple[int, ...], first: int) -> None:
-    stages = len(PRESETS[preset].stages)
-    chain = steps(tile, stages)
-    assert [step.stride for step in chain] == [first] + [2] * (stages - 1)
+@pytest.mark.parametrize("tile", [(32, 64), (48, 96), (64, 128), (128, 256), (32, 32, 32), (32, 128, 64)])
+@pytest.mark.parametrize("fine", [False, True])
+def test_splits_halve_after_the_first(preset: str, tile: tuple[int, ...], fine: bool) -> None:
+    chain = steps(tile, replace(PRESETS[preset], fine=fine))
+    assert [step.stride for step in chain] == [2 if fine else 4] + [2] * (len(chain) - 1)
+    assert len(chain) == len(PRESETS[preset].stages)
 
 
 @pytest.mark.parametrize(
     ("tile", "said"),
     [
-        ((30, 32), "30x32 is not a multiple of 4 pixels"),
+        ((30, 32), "30x32 is not a multiple of 8 pixels"),
         ((64, 65), "64x65 is not a multiple of 8 pixels"),
         ((68, 64), "68x64 is not a multiple of 8 pixels"),
-        ((33, 33), "33x33 is not a multiple of 4 pixels"),
+        ((33, 33), "33x33 is not a multiple of 8 pixels"),
         ((12, 16, 16), "12x16x16 is not a multiple of 8 pixels"),
     ],
 )
