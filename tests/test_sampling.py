@@ -29,7 +29,7 @@ CONDITIONS = (
 )
 COMBINATIONS = (({"finding": "none", "age": "40"}, 3), ({"finding": "effusion", "month": "5"}, 1), ({}, 1))
 LABELS = (0, 3, 7)
-PLANE, VOLUME = (8, 12), (8, 8, 16)
+PLANE, VOLUME = (8, 16), (8, 8, 16)
 
 
 def facts(tile: tuple[int, ...] = PLANE, labels: tuple[int, ...] = (), *, given: bool = False) -> Facts:

@@ -25,7 +25,14 @@ SAID = [
     {"month": "11", "said": "effusion, left"},
 ]
 PRESET = Preset(
-    (Stage(16, 1), Stage(8, 1, attend=False)), 8, Stage(16, 1), heads=2, latent=6, latent_per_token=2, style=8
+    (Stage(16, 1), Stage(8, 1, attend=False)),
+    8,
+    Stage(16, 1),
+    heads=2,
+    latent=6,
+    latent_per_token=2,
+    style=8,
+    fine=True,
 )
 PLANE, VOLUME = (16, 24), (8, 16, 16)
 
