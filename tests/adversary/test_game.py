@@ -333,7 +333,9 @@ def test_frozen_stages_of_the_judge_stay_and_the_others_learn(name: str, stages:
     after = dict(game.discriminator.named_parameters())
     kept = {name for name, value in after.items() if torch.equal(value, before[name])}
     frozen = {name for name in after if any(name.startswith(f"encoder.fusions.{k}.") for k in range(stages))}
-    assert kept == frozen
+    # A relativistic loss leaves the level of logits free: what moves their biases is rounding alone.
+    level = {name for name in after if name.endswith("bias") and name.startswith(("token_heads", "logit"))}
+    assert kept - level == frozen
 
 
 def test_frozen_stages_of_the_judge_see_what_they_saw() -> None:
