@@ -82,7 +82,7 @@ def demo(out: Path) -> Path:
 
 
 def _synthesis(clock: Clock, phantoms: Phantoms, runs: Path, written: Path) -> Section:
-    changes = ("conditions.finding.column=finding", "data.group=patient", "game.images=12000")
+    changes = ("conditions.finding.column=finding", "data.group=patient", "game.images=9000")
     run = clock.time(
         "train on radiographs", lambda: train("chest_xray", data=phantoms.chest, changes=changes, runs=runs)
     )
