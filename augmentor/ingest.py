@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
@@ -98,11 +98,11 @@ def ingest(recipe: Recipe, store: Path = Path("tiles")) -> TileStore:
 
 def cut_maps(path: Path, recipe: Recipe) -> list[NDArray[np.int32]]:
     """Label maps cut as the recipe cuts its images, to make images for."""
-    return [
-        _labels(scene, recipe, window, index)
-        for scene in open_scenes(path)
-        for window, index, _ in _cuts(recipe, scene)
-    ]
+    tiles = []
+    for scene in open_scenes(path):
+        labelled = lru_cache(maxsize=1)(_labels(scene))
+        tiles += [_label_tile(labelled(window), index, recipe) for window, index, _ in _cuts(recipe, scene)]
+    return tiles
 
 
 def template_of(store: TileStore) -> Template:
@@ -180,6 +180,7 @@ def _tiles(recipe: Recipe, scene: Scene, map: Scene | None) -> Iterator[tuple[Ti
     """The tiles of one scene with enough observed pixels, and the source pixels that one tile pixel spans."""
     size, whole = recipe.tiles.size, recipe.tiles.cut == "whole"
     covered = lru_cache(maxsize=1)(masked(scene, recipe.data.masks)) if recipe.data.masks else None
+    labelled = lru_cache(maxsize=1)(_labels(map)) if map is not None else None
     missing = set(scene.missing()) if recipe.task == "fill" and scene.kind == "volume" else set()
     for window, index, cut in _cuts(recipe, scene):
         valid = np.zeros_like(cut.valid) if index in missing else cut.valid
@@ -188,7 +189,7 @@ def _tiles(recipe: Recipe, scene: Scene, map: Scene | None) -> Iterator[tuple[Ti
             valid = valid & ~fit_mask(clouds, size, whole=whole)
         # Filling learns from columns of slices, so that none may be dropped from the middle of one.
         if recipe.task == "fill" or valid.mean() >= recipe.tiles.valid_at_least:
-            said = _labels(map, recipe, window, index) if map is not None else None
+            said = _label_tile(labelled(window), index, recipe) if labelled is not None else None
             position = scene.grid.positions[index]
             yield (
                 Tile(cut.pixels, valid, said, Origin(scene.name, scene.group, index, position, window, False, {})),
@@ -196,12 +197,16 @@ def _tiles(recipe: Recipe, scene: Scene, map: Scene | None) -> Iterator[tuple[Ti
             )
 
 
-def _labels(map: Scene, recipe: Recipe, window: Window, index: int) -> NDArray[np.int32]:
-    """The label map of the tile that was cut from this window and, first, this slice."""
+def _labels(map: Scene) -> Callable[[Window], NDArray[np.int32]]:
+    """What gives the label map of a window, all its slices at once: (slices, rows, columns)."""
+    return lambda window: np.rint(map.read(0, map.shape[1], window).values[0]).astype(np.int32)
+
+
+def _label_tile(labels: NDArray[np.int32], index: int, recipe: Recipe) -> NDArray[np.int32]:
+    """The label map of the tile that was cut, first, from slice ``index`` of a window with these labels."""
     size, whole = recipe.tiles.size, recipe.tiles.cut == "whole"
-    depth = 1 if len(size) == 2 else map.shape[1] if whole else min(size[0], map.shape[1])
-    values = np.rint(map.read(index, depth, window).values[0]).astype(np.int32)
-    return (whole_labels if whole else padded_labels)(values[0] if len(size) == 2 else values, size)
+    part = labels[index] if len(size) == 2 else labels if whole else labels[index : index + size[0]]
+    return (whole_labels if whole else padded_labels)(part, size)
 
 
 def _cuts(recipe: Recipe, scene: Scene) -> Iterator[tuple[Window, int, Cut]]:

@@ -19,7 +19,7 @@ from augmentor.ingest import ingest
 from augmentor.learners.painter import Painter, Tiles, load_tiles
 from augmentor.networks import device
 from augmentor.recipe import Recipe
-from augmentor.rivals import RIVALS, RivalGame, width_for
+from augmentor.rivals import RIVALS, RivalGame, parameters, width_for
 from augmentor.run import Facts
 from augmentor.t2t.conditioning import size
 from augmentor.train import describe
@@ -118,7 +118,7 @@ class T2T:
         """Act by act as the recipe has it; how many tiles fit the time is measured on a throw-away learner."""
         now, schedule = clock(), self.data.recipe.game
         spent = now()
-        trial = self._painter(1)
+        trial = self.painter
         cost = {}
         for act in ("autoencode", "judge", "play"):
             getattr(trial.game, act)(trial.tiles.draw(schedule.batch))
@@ -144,10 +144,7 @@ class T2T:
     @torch.no_grad()
     def draw(self, codes: Tensor, seed: int) -> Tensor:
         generator = self.painter.game.average
-        noise = torch.randn(len(codes), generator.latent, generator=torch.Generator().manual_seed(seed))
-        parts = zip(noise.split(64), codes.split(64), strict=True)
-        pairs = ((n.to(self.place), c.to(self.place)) for n, c in parts)
-        return torch.cat([generator(generator.prior(n, c), c).cpu() for n, c in pairs])
+        return _drawn(lambda n, c: generator(generator.prior(n, c), c), generator.latent, codes, seed, self.place)
 
 
 class Against:
@@ -159,13 +156,10 @@ class Against:
         with torch.random.fork_rng():
             torch.manual_seed(seed)
             rival = RIVALS[name](data.channels, data.facts.tile[0], conditions, width)
+        self.parameters = parameters(rival)
         self.batch = rival.published.batch
         self.game = RivalGame(rival, seed).to(self.place)
         self.tiles = Tiles(data.train, data.recipe.model_copy(update={"seed": seed}), self.place)
-
-    @property
-    def parameters(self) -> int:
-        return sum(p.numel() for n in (self.game.generator, self.game.discriminator) for p in n.parameters())
 
     def train(self, seconds: float) -> int:
         now = clock()
@@ -176,11 +170,16 @@ class Against:
         return seen
 
     def draw(self, codes: Tensor, seed: int) -> Tensor:
-        latent = self.game.generator.latent
-        noise = torch.randn(len(codes), latent, generator=torch.Generator().manual_seed(seed))
-        parts = zip(noise.split(64), codes.split(64), strict=True)
-        with torch.no_grad():
-            return torch.cat([self.game.draw(n.to(self.place), c.to(self.place)).cpu() for n, c in parts])
+        return _drawn(self.game.draw, self.game.generator.latent, codes, seed, self.place)
+
+
+def _drawn(
+    make: Callable[[Tensor, Tensor], Tensor], latent: int, codes: Tensor, seed: int, place: torch.device
+) -> Tensor:
+    """What a generator makes of noise and codes, some at a time, on the CPU."""
+    noise = torch.randn(len(codes), latent, generator=torch.Generator().manual_seed(seed))
+    pairs = zip(noise.split(64), codes.split(64), strict=True)
+    return torch.cat([make(n.to(place), c.to(place)).cpu() for n, c in pairs])
 
 
 SCALED = {"dcgan": 0.5, "transgan": 0.25, "vitgan": 0.25, "stylegan2": 0.125, "fastgan": 0.25}

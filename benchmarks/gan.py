@@ -81,6 +81,14 @@ def records() -> list[dict[str, Any]]:
     return [json.loads(line) for line in RECORDS.read_text().splitlines()] if RECORDS.is_file() else []
 
 
+def there(key: dict[str, Any]) -> bool:
+    """Whether a trial has its record."""
+    found = any(all(record.get(k) == v for k, v in key.items()) for record in records())
+    if found:
+        click.echo(f"there: {key}")
+    return found
+
+
 def note(record: dict[str, Any]) -> None:
     """Append a record."""
     with RECORDS.open("a") as stream:
@@ -92,8 +100,7 @@ def run(key: dict[str, Any], data: Split, again: bool, *, sheet: bool = False) -
     """Train, draw and judge one contender, unless its record is there."""
     from benchmarks.verdict import draw, figures
 
-    if not again and any(all(record.get(k) == v for k, v in key.items()) for record in records()):
-        click.echo(f"there: {key}")
+    if there(key) and not again:
         return
     model = contender(key["model"], data, key["seed"])
     shown = model.train(key["minutes"] * 60)
@@ -166,8 +173,7 @@ def classes(data: str, pixels: int, minutes: float, seeds: Sequence[int], again:
     cut = split(data, pixels, (), STORE)
     for seed in seeds:
         key = trial("classes", "t2t", data, pixels, minutes, seed)
-        if not again and any(all(record.get(k) == v for k, v in key.items()) for record in records()):
-            click.echo(f"there: {key}")
+        if there(key) and not again:
             continue
         model = contender("t2t", cut, seed)
         shown = model.train(minutes * 60)

@@ -36,7 +36,7 @@ def augment(
     for name in transforms:
         chosen = torch.rand(len(x), generator=generator) < probability
         if chosen.any():
-            picked = chosen.view(-1, *[1] * (x.ndim - 1)).to(x.device)
+            picked = chosen.view(_per_sample(x)).to(x.device)
             x = torch.where(picked, TRANSFORMS[name](x, generator), x)
     return x
 

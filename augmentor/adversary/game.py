@@ -19,6 +19,7 @@ from torch.nn.utils import parametrize
 
 from augmentor.adversary import penalties
 from augmentor.adversary.augment import EVERYWHERE, AdaptiveStrength, augment
+from augmentor.adversary.descent import descend
 from augmentor.adversary.ema import average_into, averaged_copy
 from augmentor.adversary.losses import LOSSES, lecam, masked_l1
 from augmentor.adversary.muon import Muon
@@ -38,6 +39,9 @@ for good (posterior collapse; Bowman et al. 2016)."""
 
 GROUP = 4
 """Samples a group of minibatch statistics."""
+
+CLIP = 5.0
+"""Largest norm of a gradient, by group of parameters."""
 
 LECAM_MEMORY = 0.99
 """Of the running means of the logits, a step."""
@@ -136,7 +140,7 @@ class Game(nn.Module):
         reconstruction, divergence = self._reconstruct(batch)
         self.warmed += len(batch.pixels)
         loss = reconstruction + self.rules.kl_weight * min(1.0, self.warmed / KL_RAMP) * divergence
-        self._descend(self.make, loss + self._sharpening(batch))
+        descend(self.make, loss + self._sharpening(batch), CLIP)
         self._average(len(batch.pixels))
         return {"reconstruction": reconstruction.item(), "kl": divergence.item()}
 
@@ -153,7 +157,7 @@ class Game(nn.Module):
             fake = self.generator(self._latents(codes), codes, batch.context) * batch.valid
         with parametrize.cached():
             loss, real_logits, fake_logits = self._discriminator_loss(batch, fake, codes)
-            self._descend(self.tell, loss)
+            descend(self.tell, loss, CLIP)
         self.steps += 1
         self.strength.observe(real_logits.image, fake_logits.image)
         if self.rules.penalty_adapts:
@@ -175,7 +179,7 @@ class Game(nn.Module):
         adversarial = self._generator_loss(batch, fake, codes)
         kept = self.rules.reconstruction_weight * (reconstruction + self.rules.kl_weight * divergence)
         loss = kept + self.rules.adversarial_weight * adversarial
-        self._descend(self.make, loss + self._sharpening(batch))
+        descend(self.make, loss + self._sharpening(batch), CLIP)
         self._average(len(batch.pixels))
         return figures | {
             "generator": adversarial.item(),
@@ -310,13 +314,6 @@ class Game(nn.Module):
 
     def _drop(self, codes: Tensor) -> Tensor:
         return drop(self.conditions, codes, self.rules.condition_drop, self.random)
-
-    def _descend(self, optimiser: torch.optim.Optimizer, loss: Tensor) -> None:
-        optimiser.zero_grad(set_to_none=True)
-        loss.backward()
-        for group in optimiser.param_groups:
-            nn.utils.clip_grad_norm_(group["params"], 5.0)
-        optimiser.step()
 
     def _average(self, images: int) -> None:
         average_into(self.average, self.generator, images, self.rules.average_half_life)

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from augmentor.adversary.descent import descend
 from augmentor.adversary.ema import average_into, averaged_copy
 from augmentor.adversary.losses import masked_l1
 from augmentor.errors import TooLittleData
@@ -20,6 +21,8 @@ from augmentor.t2t.generator import Generator
 from augmentor.tiles import TileStore
 
 RATE = 2e-3
+CLIP = 1.0
+"""Largest norm of the gradient."""
 
 JUDGED_ON = 256
 """Held-out holes that the gain is fitted on."""
@@ -61,10 +64,7 @@ class Corrector:
         """Fill one batch of hidden parts and learn from what was there."""
         told, prior, truth, hole = (torch.from_numpy(a).to(self.place) for a in self.seen.draw(self.schedule.batch))
         loss = masked_l1(prior + correct(self.generator, told), truth, hole.float())
-        self.optimiser.zero_grad(set_to_none=True)
-        loss.backward()
-        torch.nn.utils.clip_grad_norm_(self.generator.parameters(), 1.0)
-        self.optimiser.step()
+        descend(self.optimiser, loss, CLIP)
         self.rate.step()
         average_into(self.average, self.generator, self.schedule.batch, half_life=self.schedule.images / 40)
         return "fill", {"error": loss.item()}
@@ -97,7 +97,7 @@ class Corrector:
 def correct(generator: Generator, told: torch.Tensor) -> torch.Tensor:
     """The correction to the prior: the generator at its mean latent, without conditions."""
     noise = told.new_zeros(len(told), generator.latent)
-    return generator(noise, torch.zeros(len(told), 0, dtype=torch.long, device=told.device), told)
+    return generator(noise, told.new_zeros(len(told), 0), told)
 
 
 def columns(store: TileStore, facts: Facts, *, held_out: bool) -> list[Column]:

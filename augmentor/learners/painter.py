@@ -23,7 +23,6 @@ FIT_EVERY = 2_000
 FIT_ON = 2_048
 """Tiles that the latent prior is fitted to, at most."""
 
-
 MOST_PLANES = 64
 """Planes turned at once: OpenCV, which albumentations runs on, mirrors at most 128."""
 

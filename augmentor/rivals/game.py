@@ -6,10 +6,11 @@ from typing import Protocol
 
 import torch
 from torch import Tensor, nn
-from torch.nn.utils import clip_grad_norm_, parametrize
+from torch.nn.utils import parametrize
 
 from augmentor.adversary import penalties
 from augmentor.adversary.augment import AdaptiveStrength, augment
+from augmentor.adversary.descent import descend
 from augmentor.adversary.ema import average_into, averaged_copy
 from augmentor.adversary.losses import LOSSES, GanLoss, over_judgements
 from augmentor.rivals.rival import Rival, SelfSupervised
@@ -93,7 +94,7 @@ class RivalGame(nn.Module):
                 pairs = ((batch.shown, real_logits), (fake, fake_logits))
                 unlike = [(judge(x).image - logits.image).square().mean() for x, logits in pairs]
                 loss = loss + self.published.consistency * torch.stack(unlike).sum()
-            self._descend(self.tell, loss)
+            descend(self.tell, loss, self.published.clip)
         if self.published.adaptive:
             self.strength.observe(real_logits.image, fake_logits.image)
         return {"discriminator": loss.item()}
@@ -106,7 +107,7 @@ class RivalGame(nn.Module):
         self.discriminator.requires_grad_(True)
         # No rival's generator compares its images with real ones, so the real logits may be anything.
         loss = RIVAL_LOSSES[self.published.loss].generator(logits, logits)
-        self._descend(self.make, loss)
+        descend(self.make, loss, self.published.clip)
         return {"generator": loss.item()}
 
     def _fake(self, batch: Batch) -> Tensor:
@@ -129,13 +130,6 @@ class RivalGame(nn.Module):
             share = torch.rand(len(real), 1, 1, 1, generator=self.random).to(real)
             return self.published.gamma * (slope(judge, torch.lerp(fake, real, share)) - 1).square().mean()
         return real.new_zeros(())
-
-    def _descend(self, optimiser: torch.optim.Optimizer, loss: Tensor) -> None:
-        optimiser.zero_grad(set_to_none=True)
-        loss.backward()
-        for group in optimiser.param_groups:
-            clip_grad_norm_(group["params"], self.published.clip)
-        optimiser.step()
 
 
 def slope(judge: penalties.Judge, x: Tensor) -> Tensor:

@@ -292,15 +292,17 @@ def test_lecam_remembers_both_sides_and_holds_them_together() -> None:
     assert lecams == pytest.approx([2 * (5 + 5 * (1 - LECAM_MEMORY**k)) ** 2 for k in (1, 2, 3)])
 
 
-def test_the_kl_weight_rises_with_the_tiles_seen() -> None:
+def test_the_kl_weight_rises_with_the_tiles_seen(monkeypatch: pytest.MonkeyPatch) -> None:
     """With a huge weight the latent is ignored at once; at the start of the ramp it is not yet."""
     losses = []
     for warmed in (0, KL_RAMP // 2, 10 * KL_RAMP):
         torch.manual_seed(0)
         game = new_game(Variant(Rules(kl_weight=1.0)))
         game.warmed = warmed
-        seen = []
-        game._descend = lambda _, loss, seen=seen: seen.append(loss.item())  # type: ignore[method-assign]
+        seen: list[float] = []
+        monkeypatch.setattr(
+            "augmentor.adversary.game.descend", lambda _, loss, clip, seen=seen: seen.append(loss.item())
+        )
         figures = game.autoencode(batch(0))
         losses.append((seen[0] - figures["reconstruction"]) / figures["kl"])
     assert losses == pytest.approx([4 / KL_RAMP, 0.5 + 4 / KL_RAMP, 1], abs=2e-3)
