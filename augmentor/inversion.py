@@ -111,26 +111,19 @@ class Inversion:
         (White 2016); condition codes go straight, so that dates and ages pass through what lies between.
         """
         codes = torch.lerp(first.codes, second.codes, at)
-        a, b = (self._whitened(points) for points in (first, second))
+        a, b = (self.generator.prior.noise(points.latents, points.codes) for points in (first, second))
         directions = (a / a.norm(dim=1, keepdim=True)) * (b / b.norm(dim=1, keepdim=True))
         angle = directions.sum(dim=1, keepdim=True).clamp(-0.9999, 0.9999).arccos()
         turned = (torch.sin((1 - at) * angle) * a + torch.sin(at * angle) * b) / torch.sin(angle)
-        return Points(self._coloured(turned, codes), codes)
+        return Points(self.generator.prior(turned, codes), codes)
 
     def vary(self, point: Points, amount: float, n: int, seed: int = 0) -> Points:
         """``n`` relatives of one image: 0 is the image itself, 1 a fresh sample under its conditions."""
         noise = torch.randn(n, self.generator.latent, generator=torch.Generator().manual_seed(seed))
-        own = self._whitened(point[0]).expand(n, -1)
+        own = self.generator.prior.noise(point.latents[:1], point.codes[:1]).expand(n, -1)
         codes = point.codes[:1].expand(n, -1)
         # Two normals mixed by weights of unit length are normal again.
-        return Points(self._coloured((1 - amount**2) ** 0.5 * own + amount * noise, codes), codes)
-
-    def _whitened(self, points: Points) -> Tensor:
-        centred = points.latents - self.generator.prior.mean(points.codes)
-        return torch.linalg.solve_triangular(self.generator.prior.factor, centred.T, upper=False).T
-
-    def _coloured(self, noise: Tensor, codes: Tensor) -> Tensor:
-        return self.generator.prior(noise, codes)
+        return Points(self.generator.prior((1 - amount**2) ** 0.5 * own + amount * noise, codes), codes)
 
     def _refined(
         self,

@@ -33,6 +33,9 @@ from augmentor.t2t.presets import Preset
 PENALTY_EVERY = 4
 """The gradient penalty runs on every 4th step at 4 times the weight (lazy regularisation, StyleGAN2)."""
 
+RECONSTRUCT_EVERY = 2
+"""In play the reconstruction runs on every 2nd step at twice the weight, lazily like the penalty."""
+
 KL_RAMP = 8_000
 """Tiles over which the KL weight rises from zero: at full weight from the start the latent can go unused
 for good (posterior collapse; Bowman et al. 2016)."""
@@ -150,42 +153,31 @@ class Game(nn.Module):
         Raises:
             ValueError: if the batch is not a whole number of groups, which would mix real and fake.
         """
-        if len(batch.pixels) % GROUP:
-            raise ValueError(f"a batch of {len(batch.pixels)} is not a whole number of groups of {GROUP}")
         codes = self._drop(batch.conditions)
         with torch.no_grad():
-            fake = self.generator(self._latents(codes), codes, batch.context) * batch.valid
-        with parametrize.cached():
-            loss, real_logits, fake_logits = self._discriminator_loss(batch, fake, codes)
-            descend(self.tell, loss, CLIP)
-        self.steps += 1
-        self.strength.observe(real_logits.image, fake_logits.image)
-        if self.rules.penalty_adapts:
-            self.gamma.observe(penalties.verdict(real_logits), penalties.verdict(fake_logits))
-        return {
-            "discriminator": loss.item(),
-            "outranked": self.gamma.outranked,
-            "augmentation": self.strength.probability,
-            "gamma": self.gamma.gamma,
-        }
+            fake = self._fake(batch, codes)
+        return self._tell_apart(batch, fake, codes)
 
     def play(self, batch: Batch) -> dict[str, float]:
-        """Act three: a discriminator step, then a generator step with the autoencoding term kept."""
-        figures = self.judge(batch)
-        self.make.set_rate(self.rules.generator_rate)
-        reconstruction, divergence = self._reconstruct(batch)
+        """Act three: a step of the discriminator and one of the generator on the same fakes.
+
+        The autoencoding term is kept on every ``RECONSTRUCT_EVERY``-th step.
+        """
         codes = self._drop(batch.conditions)
-        fake = self.generator(self._latents(codes), codes, batch.context) * batch.valid
+        fake = self._fake(batch, codes)
+        reconstructs = self.rules.reconstruction_weight > 0 and self.steps % RECONSTRUCT_EVERY == 0
+        figures = self._tell_apart(batch, fake.detach(), codes)
+        self.make.set_rate(self.rules.generator_rate)
         adversarial = self._generator_loss(batch, fake, codes)
-        kept = self.rules.reconstruction_weight * (reconstruction + self.rules.kl_weight * divergence)
-        loss = kept + self.rules.adversarial_weight * adversarial
-        descend(self.make, loss + self._sharpening(batch), CLIP)
+        loss = self.rules.adversarial_weight * adversarial + self._sharpening(batch)
+        if reconstructs:
+            reconstruction, divergence = self._reconstruct(batch)
+            kept = reconstruction + self.rules.kl_weight * divergence
+            loss = loss + RECONSTRUCT_EVERY * self.rules.reconstruction_weight * kept
+            figures |= {"reconstruction": reconstruction.item(), "kl": divergence.item()}
+        descend(self.make, loss, CLIP)
         self._average(len(batch.pixels))
-        return figures | {
-            "generator": adversarial.item(),
-            "reconstruction": reconstruction.item(),
-            "kl": divergence.item(),
-        }
+        return figures | {"generator": adversarial.item()}
 
     def widen(self, progress: float) -> None:
         """Let tokens look as far as ``progress`` in [0, 1] allows: everywhere from half of the run on."""
@@ -251,6 +243,28 @@ class Game(nn.Module):
         noise = torch.randn(posterior.mean.shape, generator=self.random).to(batch.pixels)
         remade = self.generator(posterior.draw(noise), self._drop(batch.conditions), batch.context)
         return masked_l1(remade, batch.pixels, batch.valid), posterior.divergence().mean()
+
+    def _fake(self, batch: Batch, codes: Tensor) -> Tensor:
+        """A fake for each real tile, through its mask."""
+        return self.generator(self._latents(codes), codes, batch.context) * batch.valid
+
+    def _tell_apart(self, batch: Batch, fake: Tensor, codes: Tensor) -> dict[str, float]:
+        """One step of the discriminator."""
+        if len(batch.pixels) % GROUP:
+            raise ValueError(f"a batch of {len(batch.pixels)} is not a whole number of groups of {GROUP}")
+        with parametrize.cached():
+            loss, real_logits, fake_logits = self._discriminator_loss(batch, fake, codes)
+            descend(self.tell, loss, CLIP)
+        self.steps += 1
+        self.strength.observe(real_logits.image, fake_logits.image)
+        if self.rules.penalty_adapts:
+            self.gamma.observe(penalties.verdict(real_logits), penalties.verdict(fake_logits))
+        return {
+            "discriminator": loss.item(),
+            "outranked": self.gamma.outranked,
+            "augmentation": self.strength.probability,
+            "gamma": self.gamma.gamma,
+        }
 
     def _sharpening(self, batch: Batch) -> Tensor | float:
         if not self.rules.superresolution_weight:

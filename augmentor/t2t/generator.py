@@ -97,7 +97,7 @@ class Generator(nn.Module):
         classifier-free guidance (Ho and Salimans 2022).
         """
         free = torch.zeros_like(codes)
-        z = self.prior(noise, codes) + (guidance - 1) * (self.prior.mean(codes) - self.prior.mean(free))
+        z = torch.lerp(self.prior(noise, free), self.prior(noise, codes), guidance)
         style = self.style(z, codes)
         if guidance != 1:
             style = style + (guidance - 1) * (style - self.style(z, free))

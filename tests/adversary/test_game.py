@@ -12,7 +12,16 @@ from torch import Tensor
 
 from augmentor.adversary import penalties
 from augmentor.adversary.augment import EVERYWHERE, TURNING
-from augmentor.adversary.game import GROUP, KL_RAMP, LECAM_MEMORY, PENALTY_EVERY, Batch, Game, Rules
+from augmentor.adversary.game import (
+    GROUP,
+    KL_RAMP,
+    LECAM_MEMORY,
+    PENALTY_EVERY,
+    RECONSTRUCT_EVERY,
+    Batch,
+    Game,
+    Rules,
+)
 from augmentor.t2t.attention import GridAttention
 from augmentor.t2t.conditioning import ClassCondition, CycleCondition, TextCondition, encode
 from augmentor.t2t.presets import Preset, Stage
@@ -280,6 +289,28 @@ def test_the_penalty_runs_lazily_if_at_all(penalty: str, monkeypatch: pytest.Mon
     assert calls == [(penalty, k * PENALTY_EVERY) for k in range(3) if penalty != "none"]
 
 
+@pytest.mark.parametrize("weight", [0.0, 1.0])
+def test_reconstruction_is_kept_lazily_if_at_all(weight: float) -> None:
+    told = play(new_game(Variant(Rules(reconstruction_weight=weight))), ["play"] * (2 * RECONSTRUCT_EVERY + 1))
+    kept = [number for number, figures in enumerate(told) if "reconstruction" in figures]
+    assert kept == [k * RECONSTRUCT_EVERY for k in range(3) if weight]
+
+
+def test_both_players_see_the_same_fakes(monkeypatch: pytest.MonkeyPatch) -> None:
+    game, drawn = new_game(), []
+    draw = game.generator.forward
+
+    def counted(*given: Any) -> Tensor:
+        drawn.append(draw(*given))
+        return drawn[-1]
+
+    monkeypatch.setattr(game.generator, "forward", counted)
+    # A step that does not reconstruct.
+    game.steps = 1
+    game.play(batch(0))
+    assert len(drawn) == 1
+
+
 def test_lecam_remembers_both_sides_and_holds_them_together() -> None:
     game = new_game(VARIANTS["hinge and lecam"])
     assert game.running.tolist() == [0, 0]
@@ -321,8 +352,8 @@ def test_fitting_latents_reaches_generator_and_average() -> None:
     game = new_game()
     game.fit_latents(batch(0, size=8))
     for network in (game.generator, game.average):
-        assert not torch.equal(network.prior.factor, torch.eye(6))
-    assert torch.equal(game.generator.prior.factor, game.average.prior.factor)
+        assert not torch.equal(network.prior.factors[0], torch.eye(6))
+    assert torch.equal(game.generator.prior.factors, game.average.prior.factors)
 
 
 @pytest.mark.parametrize("stages", [0, 1])

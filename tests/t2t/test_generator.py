@@ -214,6 +214,7 @@ def test_latent_and_style_go_on_in_the_direction_of_their_conditions(
         torch.testing.assert_close(further_z - free_z, guidance * (z - free_z), atol=1e-4, rtol=1e-3)
     # Where the latent follows no condition, the style alone does, and by as much.
     generator.prior.shifts.zero_()
+    generator.prior.factors.copy_(generator.prior.factors[:1].clone())
     (_, style), (_, free_style) = (generator.guided(noise, asked, guidance) for guidance in (1.0, 0.0))
     for guidance in (0.5, 2.0, 3.5):
         _, further = generator.guided(noise, asked, guidance)

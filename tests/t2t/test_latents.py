@@ -13,7 +13,7 @@ from augmentor.t2t.conditioning import (
     encode,
     size,
 )
-from augmentor.t2t.latents import SHRINKAGE, LatentPrior
+from augmentor.t2t.latents import CLASS_SHRINKAGE, LatentPrior
 
 FINDING = ClassCondition("finding", ("none", "effusion"))
 VIEW = ClassCondition("view", ("ap", "pa", "lateral"))
@@ -35,7 +35,9 @@ def one_hot(condition: ClassCondition, index: Tensor) -> Tensor:
 def test_an_unfitted_prior_gives_noise_back(conditions: list[Condition]) -> None:
     prior = LatentPrior(5, conditions)
     noise = torch.randn(4, 5)
-    assert torch.equal(prior(noise, torch.ones(4, size(conditions))), noise)
+    values = {"finding": "effusion", "view": "pa", "age": "3", "month": "5", "said": "clear"}
+    for asked in (values, {}):
+        assert torch.equal(prior(noise, encode(conditions, asked).expand(4, -1)), noise)
 
 
 def test_fitting_recovers_centre_shifts_and_covariance() -> None:
@@ -56,11 +58,58 @@ def test_fitting_recovers_centre_shifts_and_covariance() -> None:
             wanted = centre + of_finding[first] + of_view[second]
             torch.testing.assert_close(prior.mean(asked)[0], wanted, atol=0.05, rtol=0)
             assert torch.equal(prior(torch.zeros(1, latent), asked), prior.mean(asked))
-    covariance = mixing @ mixing.T
-    shrunk = (1 - SHRINKAGE) * covariance + SHRINKAGE * torch.diag(covariance.diagonal()) + torch.diag(variances[0])
-    torch.testing.assert_close(prior.factor @ prior.factor.T, shrunk, atol=0.05, rtol=0)
+    covariance = mixing @ mixing.T + torch.diag(variances[0])
     drawn = prior(torch.randn(count, latent), codes[:1].expand(count, -1))
-    torch.testing.assert_close(torch.cov(drawn.T), shrunk, atol=0.06, rtol=0)
+    torch.testing.assert_close(torch.cov(drawn.T), covariance, atol=0.06, rtol=0)
+
+
+SPREADS = torch.tensor([[2.0, 0.1], [0.3, 1.5]])
+"""Of two latents, by finding."""
+
+TOLD = [
+    pytest.param({"finding": "none"}, SPREADS[0] ** 2, id="one class"),
+    pytest.param({"finding": "effusion", "age": "3"}, SPREADS[1] ** 2, id="the other"),
+    pytest.param({"age": "3"}, (SPREADS**2).mean(dim=0), id="no class: what the conditions leave unexplained"),
+    pytest.param({}, (SPREADS**2).mean(dim=0) + torch.tensor([1.0, 0.0]), id="nothing: all that there is"),
+]
+
+
+@pytest.mark.parametrize(("values", "wanted"), TOLD)
+def test_a_class_is_drawn_with_its_own_spread(values: dict[str, str], wanted: Tensor) -> None:
+    count, conditions = 40_000, [FINDING, AGE]
+    index = torch.arange(2).repeat(count // 2)
+    codes = torch.stack([encode(conditions, {"finding": FINDING.classes[i], "age": str(5 * i)}) for i in range(2)])[
+        index
+    ]
+    means = SPREADS[index] * torch.randn(count, 2) + torch.tensor([[-1.0, 0.0], [1.0, 0.0]])[index]
+    prior = LatentPrior(2, conditions)
+    prior.fit(means, torch.zeros(count, 2), codes)
+    asked = encode(conditions, values).expand(count, -1)
+    drawn = prior(torch.randn(count, 2), asked)
+    torch.testing.assert_close(torch.cov(drawn.T), torch.diag(wanted), atol=0.08, rtol=0)
+
+
+def test_a_class_of_few_leans_on_the_others() -> None:
+    index = torch.cat([torch.zeros(4000), torch.ones(CLASS_SHRINKAGE)]).long()
+    means = torch.randn(len(index), 1)
+    prior = LatentPrior(1, [FINDING])
+    prior.fit(torch.where(index[:, None] > 0, 0.0, means), torch.zeros(len(index), 1), one_hot(FINDING, index))
+    drawn = prior(torch.ones(1, 1), told(FINDING, "effusion")) - prior.mean(told(FINDING, "effusion"))
+    torch.testing.assert_close(drawn, torch.full((1, 1), 0.5**0.5), atol=0.05, rtol=0)
+
+
+def test_noise_is_found_again_and_classes_blend() -> None:
+    conditions = [FINDING, VIEW, AGE]
+    prior = LatentPrior(6, conditions)
+    values = [{"finding": f, "view": v, "age": "3"} for f in FINDING.classes for v in VIEW.classes]
+    rows = torch.stack([encode(conditions, value) for value in values])
+    prior.fit(torch.randn(60, 6) * torch.arange(60)[:, None] / 30, torch.rand(60, 6), rows.repeat(10, 1))
+    asked = torch.cat([rows, torch.zeros_like(rows[:1])])
+    noise = torch.randn(len(asked), 6)
+    torch.testing.assert_close(prior.noise(prior(noise, asked), asked), noise, atol=1e-4, rtol=1e-4)
+    halfway = prior(noise[:1], torch.lerp(rows[:1], rows[-1:], 0.5))
+    ends = [prior(noise[:1], end) for end in (rows[:1], rows[-1:])]
+    torch.testing.assert_close(halfway, sum(ends) / 2, atol=1e-5, rtol=1e-5)
 
 
 CURVES = [
@@ -129,4 +178,4 @@ def test_fitting_stays_on_the_device_of_the_tiles(condition: Condition) -> None:
     prior = LatentPrior(4, [condition]).to("meta")
     posteriors = torch.empty(8, 4, device="meta")
     prior.fit(posteriors, posteriors, torch.ones(8, condition.size, device="meta"))
-    assert prior.factor.device.type == "meta"
+    assert prior.factors.device.type == "meta"
