@@ -156,7 +156,7 @@ class Game(nn.Module):
         codes = self._drop(batch.conditions)
         with torch.no_grad():
             fake = self._fake(batch, codes)
-        return self._tell_apart(batch, fake, codes)
+        return self._tell_apart(batch, fake, codes)[0]
 
     def play(self, batch: Batch) -> dict[str, float]:
         """Act three: a step of the discriminator and one of the generator on the same fakes.
@@ -166,9 +166,9 @@ class Game(nn.Module):
         codes = self._drop(batch.conditions)
         fake = self._fake(batch, codes)
         reconstructs = self.rules.reconstruction_weight > 0 and self.steps % RECONSTRUCT_EVERY == 0
-        figures = self._tell_apart(batch, fake.detach(), codes)
+        figures, real_logits = self._tell_apart(batch, fake.detach(), codes)
         self.make.set_rate(self.rules.generator_rate)
-        adversarial = self._generator_loss(batch, fake, codes)
+        adversarial = self._generator_loss(batch, fake, codes, real_logits)
         loss = self.rules.adversarial_weight * adversarial + self._sharpening(batch)
         if reconstructs:
             reconstruction, divergence = self._reconstruct(batch)
@@ -248,8 +248,8 @@ class Game(nn.Module):
         """A fake for each real tile, through its mask."""
         return self.generator(self._latents(codes), codes, batch.context) * batch.valid
 
-    def _tell_apart(self, batch: Batch, fake: Tensor, codes: Tensor) -> dict[str, float]:
-        """One step of the discriminator."""
+    def _tell_apart(self, batch: Batch, fake: Tensor, codes: Tensor) -> tuple[dict[str, float], Logits]:
+        """One step of the discriminator; also what it said of the real tiles."""
         if len(batch.pixels) % GROUP:
             raise ValueError(f"a batch of {len(batch.pixels)} is not a whole number of groups of {GROUP}")
         with parametrize.cached():
@@ -259,12 +259,13 @@ class Game(nn.Module):
         self.strength.observe(real_logits.image, fake_logits.image)
         if self.rules.penalty_adapts:
             self.gamma.observe(penalties.verdict(real_logits), penalties.verdict(fake_logits))
-        return {
+        figures = {
             "discriminator": loss.item(),
             "outranked": self.gamma.outranked,
             "augmentation": self.strength.probability,
             "gamma": self.gamma.gamma,
         }
+        return figures, Logits(real_logits.image.detach(), [tokens.detach() for tokens in real_logits.tokens])
 
     def _sharpening(self, batch: Batch) -> Tensor | float:
         if not self.rules.superresolution_weight:
@@ -294,28 +295,27 @@ class Game(nn.Module):
             loss = loss + 2 * PENALTY_EVERY * penalty
         return loss, real_logits, fake_logits
 
-    def _generator_loss(self, batch: Batch, fake: Tensor, codes: Tensor) -> Tensor:
-        shown, context = self._side_by_side(batch, fake)
-        half = len(fake)
-        contexts = (None, None) if context is None else context.split(half)
+    def _generator_loss(self, batch: Batch, fake: Tensor, codes: Tensor, real_logits: Logits) -> Tensor:
+        """Fakes are held against what was just said of the real tiles, which saves judging these again."""
+        shown = self._augmented(fake, batch.context)
         self.discriminator.requires_grad_(False)
         with parametrize.cached():
-            # Nothing is learned through the real half.
-            with torch.no_grad():
-                real_logits = self.discriminator(shown[:half].detach(), codes, GROUP, contexts[0])
-            fake_logits = self.discriminator(shown[half:], codes, GROUP, contexts[1])
+            fake_logits = self.discriminator(shown, codes, GROUP, batch.context)
         self.discriminator.requires_grad_(True)
         self.freeze(self.frozen)
         return LOSSES[self.rules.loss].generator(real_logits, fake_logits)
 
     def _side_by_side(self, batch: Batch, fake: Tensor) -> tuple[Tensor, Tensor | None]:
-        """Real and fake as one batch, augmented alike; with a context, as they are."""
-        images = torch.cat([batch.shown, fake])
+        """Real and fake as one batch, augmented alike."""
         # Groups of minibatch statistics divide each half, so real and fake never mix.
-        if batch.context is None:
-            return augment(images, self.strength.probability, self.random, self.rules.transforms), None
-        # A context would have to move and turn with its image.
-        return images, torch.cat([batch.context, batch.context])
+        context = None if batch.context is None else torch.cat([batch.context, batch.context])
+        return self._augmented(torch.cat([batch.shown, fake]), context), context
+
+    def _augmented(self, images: Tensor, context: Tensor | None) -> Tensor:
+        """As the discriminator sees them; with a context, as they are: it would have to move and turn with them."""
+        if context is not None:
+            return images
+        return augment(images, self.strength.probability, self.random, self.rules.transforms)
 
     def _lecam(self, real: Tensor, fake: Tensor) -> Tensor:
         now = torch.stack([real.detach().mean(), fake.detach().mean()])

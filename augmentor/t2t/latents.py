@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from augmentor.t2t.conditioning import ClassCondition, Condition, parts
 
-CLASS_SHRINKAGE = 16
+CLASS_SHRINKAGE = 2
 """Tiles that the common covariance counts for beside a class's own."""
 
 RIDGE = 1.0
