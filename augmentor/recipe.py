@@ -110,6 +110,7 @@ class Game(Section):
     bands: bool = Field(True, description="show the judge detail at equal strength")
     locality: bool = Field(False, description="tokens see near ones first, all from half of the run on")
     augmentation: float = Field(0.6, ge=0, le=1, description="most of what the judge sees augmented; rises from 0")
+    jitter: float = Field(0.5, ge=0, le=1, description="of what the autoencoder sees shifted; and as many relit")
     frozen_stages: int = Field(0, ge=0, description="first stages of the judge that stay as --from has them")
     condition_drop: float = Field(0.1, ge=0, le=1)
     device: Literal["auto", "cpu", "cuda"] = "auto"

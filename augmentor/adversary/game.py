@@ -9,8 +9,8 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
@@ -72,6 +72,12 @@ class Batch:
         context = None if self.context is None else self.context[rows]
         return Batch(self.pixels[rows], self.valid[rows], self.conditions[rows], context)
 
+    def moved(self, move: Callable[[Tensor], Tensor]) -> Batch:
+        """The same after ``move``, which takes pixels, what is valid and the context as one (B, n, *tile)."""
+        planes = [self.pixels, self.valid] + ([] if self.context is None else [self.context])
+        parts = move(torch.cat(planes, dim=1)).split([plane.shape[1] for plane in planes], dim=1)
+        return Batch(parts[0], parts[1], self.conditions, parts[2] if self.context is not None else None)
+
     def to(self, place: torch.device) -> Batch:
         """The same on a device."""
         context = None if self.context is None else self.context.to(place)
@@ -95,6 +101,7 @@ class Rules:
     locality: bool = False
     transforms: tuple[str, ...] = EVERYWHERE
     augmentation: float = 0.6
+    jitter: float = 0.5
     warm_rate: float = 4e-3
     generator_rate: float = 1e-4
     discriminator_rate: float = 5e-4
@@ -239,10 +246,20 @@ class Game(nn.Module):
             network.prior.fit(means, variances, tiles.conditions)
 
     def _reconstruct(self, batch: Batch) -> tuple[Tensor, Tensor]:
+        batch = self._jittered(batch)
         posterior = self.inference(batch.shown)
         noise = torch.randn(posterior.mean.shape, generator=self.random).to(batch.pixels)
         remade = self.generator(posterior.draw(noise), self._drop(batch.conditions), batch.context)
         return masked_l1(remade, batch.pixels, batch.valid), posterior.divergence().mean()
+
+    def _jittered(self, batch: Batch) -> Batch:
+        """Some tiles shifted, some relit, so that the autoencoder does not learn a few images by heart.
+
+        The latent prior is fitted to the tiles as they are, so that nothing of it leaks into samples.
+        """
+        rate = self.rules.jitter
+        shifted = batch.moved(lambda planes: augment(planes, rate, self.random, ("translate",)))
+        return replace(shifted, pixels=augment(shifted.pixels, rate, self.random, ("intensity",)))
 
     def _fake(self, batch: Batch, codes: Tensor) -> Tensor:
         """A fake for each real tile, through its mask."""

@@ -80,12 +80,19 @@ def is_matrix(parameter: Tensor) -> bool:
 def orthogonal(matrix: Tensor) -> Tensor:
     """About U·Vᵀ of a matrix U·S·Vᵀ, by five Newton-Schulz steps (Jordan et al. 2024).
 
-    Singular values come to lie within 0.65 to 1.25, but for those below a thousandth of the matrix's norm.
+    Singular values come to lie within 0.65 to 1.25, but for those below a thousandth of the matrix's norm. Every
+    step is a polynomial in the Gram matrix, so that the steps are multiplied out on its few rows, and the matrix
+    itself, which may have many columns, is met twice.
     """
     tall = matrix.shape[0] > matrix.shape[1]
     x = matrix.T if tall else matrix
     x = x / (x.norm() + 1e-7)
+    gram = x @ x.T
+    linear = 3.4445 * torch.eye(len(x)).to(x)
+    turn = None
     for _ in range(5):
-        gram = x @ x.T
-        x = 3.4445 * x + (-4.7750 * gram + 2.0315 * gram @ gram) @ x
+        step = torch.addmm(linear, gram, gram, alpha=2.0315).add_(gram, alpha=-4.7750)
+        turn = step if turn is None else step @ turn
+        gram = step @ gram @ step
+    x = turn @ x
     return x.T if tall else x

@@ -142,22 +142,22 @@ class Tiles:
         os.environ.setdefault("NO_ALBUMENTATIONS_UPDATE", "1")
         import albumentations
 
-        planes = [batch.pixels, batch.valid] + ([] if batch.context is None else [batch.context])
-        together = torch.cat(planes, dim=1)
-        square = together.shape[-1] == together.shape[-2]
-        transform = albumentations.SquareSymmetry(p=1) if square else albumentations.HorizontalFlip(p=0.5)
-        compose = albumentations.Compose([transform])
-        turned = []
-        for image in together:
-            seed = int(torch.randint(2**31, (1,), generator=self.random))
-            parts = []
-            for part in image.flatten(0, -3).split(MOST_PLANES):
-                compose.set_random_seed(seed)
-                out = compose(image=np.moveaxis(part.numpy(), 0, -1))["image"]
-                parts.append(torch.from_numpy(np.ascontiguousarray(np.moveaxis(out, -1, 0))))
-            turned.append(torch.cat(parts).view(image.shape))
-        pixels, valid, *context = torch.stack(turned).split([plane.shape[1] for plane in planes], dim=1)
-        return Batch(pixels, valid, batch.conditions, context[0] if context else None)
+        def turn(together: torch.Tensor) -> torch.Tensor:
+            square = together.shape[-1] == together.shape[-2]
+            transform = albumentations.SquareSymmetry(p=1) if square else albumentations.HorizontalFlip(p=0.5)
+            compose = albumentations.Compose([transform])
+            turned = []
+            for image in together:
+                seed = int(torch.randint(2**31, (1,), generator=self.random))
+                parts = []
+                for part in image.flatten(0, -3).split(MOST_PLANES):
+                    compose.set_random_seed(seed)
+                    out = compose(image=np.moveaxis(part.numpy(), 0, -1))["image"]
+                    parts.append(torch.from_numpy(np.ascontiguousarray(np.moveaxis(out, -1, 0))))
+                turned.append(torch.cat(parts).view(image.shape))
+            return torch.stack(turned)
+
+        return batch.moved(turn)
 
     def state(self) -> dict[str, Any]:
         return {"random": self.random.get_state(), "order": self.order}

@@ -39,9 +39,9 @@ class Inference(nn.Module):
         self.encoder = T2TEncoder(self.bands.width, tile, preset)
         per_grid = 2 * preset.latent_per_token
         self.reduce = per_token(preset.backbone.width, per_grid, len(tile))
-        self.head = nn.Linear(per_grid * prod(self.encoder.grid), 2 * preset.latent)
+        read = per_grid * prod(self.encoder.grid)
+        self.mean, self.log_variance = (nn.Linear(read, preset.latent) for _ in range(2))
 
     def forward(self, x: Tensor) -> Posterior:
-        tokens = self.reduce(self.encoder(self.bands(x))[-1]).flatten(1)
-        mean, log_variance = self.head(nn.functional.gelu(tokens)).chunk(2, dim=1)
-        return Posterior(mean, log_variance.clamp(-8, 4))
+        read = nn.functional.gelu(self.reduce(self.encoder(self.bands(x))[-1]).flatten(1))
+        return Posterior(self.mean(read), self.log_variance(read).clamp(-8, 4))

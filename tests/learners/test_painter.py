@@ -218,7 +218,7 @@ def test_acts_follow_the_schedule_and_a_resumed_painter_goes_on(small: None, use
         assert all(np.isfinite(list(figures.values())))
         after = figures
     assert acts == ["autoencode"] * 4 + ["judge"] * 2 + ["play"] * 2
-    assert not torch.equal(painter.game.average.prior.factor, torch.eye(6))
+    assert not torch.equal(painter.game.average.prior.factors, torch.eye(6))
     resumed = new_painter(tile, use, seed=1)
     resumed.restore(kept)
     assert [resumed.step(seen) for seen in range(20, 32, 4)][-1] == ("play", after)
