@@ -96,14 +96,14 @@ class Game(Section):
 
     images: int = Field(60_000, gt=0, description="tiles shown in all")
     batch: int = Field(16, ge=4, multiple_of=4)
-    warm_start: float = Field(0.5, ge=0, le=1, description="part of the run that trains the autoencoder alone")
+    warm_start: float = Field(0.3, ge=0, le=1, description="part of the run that trains the autoencoder alone")
     judge_alone: float = Field(0.05, ge=0, le=1, description="part of the run that trains the discriminator alone")
     loss: Literal["relativistic", "non_saturating", "hinge"] = "relativistic"
     penalty: Literal["approximate", "exact", "none"] = "approximate"
     penalty_adapts: bool = Field(True, description="hold the judge harder when it wins, let it go when it loses")
     adversarial_weight: float = Field(0.5, ge=0)
     reconstruction_weight: float = Field(1.0, ge=0, description="of the autoencoder, kept during play")
-    kl_weight: float = Field(1e-4, ge=0)
+    kl_weight: float = Field(2e-4, ge=0)
     lecam_weight: float = Field(0.0, ge=0)
     superresolution_weight: float = Field(0.0, ge=0)
     spectral: bool = Field(True, description="improved spectral normalisation of the judge")
