@@ -62,8 +62,11 @@ def test_a_soft_split_is_unfold_and_one_linear(step: Step, size: tuple[int, ...]
 
 @pytest.mark.parametrize("step", MERGES, ids=str)
 @pytest.mark.parametrize("grid", GRIDS, ids=str)
-def test_a_soft_merge_is_one_linear_and_fold_over_the_overlap_count(step: Step, grid: tuple[int, ...]) -> None:
-    merge = SoftMerge(6, 3, step, len(grid))
+@pytest.mark.parametrize("channels", [1, 3, 13])
+def test_a_soft_merge_is_one_linear_and_fold_over_the_overlap_count(
+    step: Step, grid: tuple[int, ...], channels: int
+) -> None:
+    merge = SoftMerge(6, channels, step, len(grid))
     nn.init.normal_(merge.bias)
     x = torch.randn(2, 6, *grid)
     with torch.no_grad():
