@@ -76,7 +76,7 @@ def leave_out_dicom(source: Path, folder: Path) -> Path:
 def leave_out_nifti(source: Path, folder: Path) -> Path:
     """A copy of a volume with every 4th slice blank."""
     folder.mkdir(parents=True)
-    image = nibabel.load(source)
+    image: Any = nibabel.load(source)
     raw = np.array(image.dataobj.get_unscaled())
     raw[:, :, 2:-1:4] = raw.min()
     blank = type(image)(raw, None, image.header)

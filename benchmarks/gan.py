@@ -81,16 +81,25 @@ def records() -> list[dict[str, Any]]:
     return [json.loads(line) for line in RECORDS.read_text().splitlines()] if RECORDS.is_file() else []
 
 
+KNOWN_BY = ("what", "model", "act", "data", "pixels", "minutes", "seed", "images", "change")
+"""What tells one trial from another."""
+
+
+def known_by(record: dict[str, Any]) -> list[Any]:
+    """A record's trial."""
+    return [record.get(name) for name in KNOWN_BY]
+
+
 def there(key: dict[str, Any]) -> bool:
     """Whether a trial has its record."""
-    found = any(all(record.get(k) == v for k, v in key.items()) for record in records())
-    if found:
-        click.echo(f"there: {key}")
-    return found
+    return known_by(key) in map(known_by, records())
 
 
 def note(record: dict[str, Any]) -> None:
-    """Append a record."""
+    """Append a record; an earlier one of the same trial goes."""
+    if there(record):
+        kept = [r for r in records() if known_by(r) != known_by(record)]
+        RECORDS.write_text("".join(json.dumps(r) + "\n" for r in kept))
     with RECORDS.open("a") as stream:
         stream.write(json.dumps({**record, **machine()}) + "\n")
     click.echo(json.dumps(record))
@@ -101,6 +110,7 @@ def run(key: dict[str, Any], data: Split, again: bool, *, sheet: bool = False) -
     from benchmarks.verdict import draw, figures
 
     if there(key) and not again:
+        click.echo(f"there: {key}")
         return
     model = contender(key["model"], data, key["seed"])
     shown = model.train(key["minutes"] * 60)
@@ -174,6 +184,7 @@ def classes(data: str, pixels: int, minutes: float, seeds: Sequence[int], again:
     for seed in seeds:
         key = trial("classes", "t2t", data, pixels, minutes, seed)
         if there(key) and not again:
+            click.echo(f"there: {key}")
             continue
         model = contender("t2t", cut, seed)
         shown = model.train(minutes * 60)

@@ -52,6 +52,8 @@ def test_trials_are_recorded_once_with_floor_time_and_commit(tmp_path: Path) -> 
     }
     assert bench("compare", *SHORT, *models).output.count("there: ") == 3
     assert len((tmp_path / "gan.jsonl").read_text().splitlines()) == 3
+    assert bench("compare", *SHORT, "--model", "dcgan", "--again").output.count("there: ") == 0
+    assert [record["model"] for record in gan.records()] == ["t2t", "dcgan=", "dcgan"]
 
 
 def test_every_kind_of_trial_has_its_table(tmp_path: Path) -> None:
