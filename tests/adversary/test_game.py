@@ -448,6 +448,35 @@ def test_a_context_reaches_everyone(act: str) -> None:
     assert all(figures[0][name] != figures[1][name] for name in losses)
 
 
+@pytest.mark.parametrize("name", ["context", "volumes in context"])
+def test_a_jittered_tile_moves_with_all_that_belongs_to_it(name: str) -> None:
+    variant = replace(VARIANTS[name], rules=Rules(jitter=1.0))
+    game, given = new_game(variant), batch(0, size=8, variant=variant)
+    held = given.valid.expand_as(given.context).contiguous()
+    given = replace(given, pixels=given.valid.repeat(1, 2, *[1] * len(variant.tile)), context=held)
+    moved = game._jittered(given)
+    assert not torch.equal(moved.valid, given.valid)
+    assert torch.equal(moved.context, moved.valid.expand_as(held))
+    for pixels, valid in zip(moved.pixels, moved.valid[:, 0] > 0, strict=True):
+        # Relit, the two values that pixels had are still two, and lie where valid says.
+        assert all(pixels[channel][part].std() < 1e-6 for channel in range(2) for part in (valid, ~valid))
+        assert (pixels[0][valid].mean() - pixels[0][~valid].mean() - 1).abs() < 0.11
+
+
+def test_without_jitter_tiles_stay_as_they_are() -> None:
+    game, given = new_game(Variant(Rules(jitter=0.0))), batch(0)
+    assert torch.equal(game._jittered(given).pixels, given.pixels)
+
+
+def test_jitter_does_not_reach_the_latents_that_samples_come_from() -> None:
+    fitted = []
+    for jitter in (0.0, 1.0):
+        game = new_game(Variant(Rules(jitter=jitter)))
+        game.fit_latents(batch(0, size=8))
+        fitted.append(game.generator.prior.state_dict())
+    assert differing(*fitted) == []
+
+
 def test_tiles_with_a_context_are_shown_as_they_are() -> None:
     """The context would have to be turned with its tile, and no intensity may reach it."""
     variant = VARIANTS["context"]
