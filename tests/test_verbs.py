@@ -131,7 +131,7 @@ class Stopped(Exception):
 
 
 LEARNERS: list[tuple[str, Callable[[phantoms.Phantoms], dict[str, Any]], type, str, int]] = [
-    ("make", lambda d: {"recipe": "chest_xray", "data": d.chest, "changes": CHEST}, Game, "autoencode", 15),
+    ("make", lambda d: {"recipe": "chest_xray", "data": d.chest, "changes": CHEST}, Game, "autoencode", 11),
     ("make", lambda d: {"recipe": "chest_xray", "data": d.chest, "changes": CHEST}, Game, "play", 5),
     ("fill", lambda d: {"recipe": "ct_missing_slices", "data": d.ct, "changes": SMALL}, Corrector, "step", 30),
 ]
