@@ -94,17 +94,17 @@ class Rules:
     penalty_adapts: bool = True
     adversarial_weight: float = 0.5
     reconstruction_weight: float = 1.0
-    kl_weight: float = 1e-4
+    kl_weight: float = 2e-4
     lecam_weight: float = 0.0
     superresolution_weight: float = 0.0
     spectral: bool = True
     locality: bool = False
     transforms: tuple[str, ...] = EVERYWHERE
     augmentation: float = 0.6
-    jitter: float = 0.25
+    jitter: float = 0.5
     warm_rate: float = 4e-3
-    generator_rate: float = 2e-4
-    discriminator_rate: float = 4e-4
+    generator_rate: float = 1e-4
+    discriminator_rate: float = 2.5e-4
     condition_drop: float = 0.1
     average_half_life: float = 1_000
 
