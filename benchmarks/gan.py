@@ -90,15 +90,19 @@ def known_by(record: dict[str, Any]) -> list[Any]:
     return [record.get(name) for name in KNOWN_BY]
 
 
-def there(key: dict[str, Any]) -> bool:
-    """Whether a trial has its record."""
-    return known_by(key) in map(known_by, records())
+def skipped(key: dict[str, Any], again: bool) -> bool:
+    """Whether a trial need not run, since its record is there; says so."""
+    found = not again and known_by(key) in map(known_by, records())
+    if found:
+        click.echo(f"there: {key}")
+    return found
 
 
 def note(record: dict[str, Any]) -> None:
     """Append a record; an earlier one of the same trial goes."""
-    if there(record):
-        kept = [r for r in records() if known_by(r) != known_by(record)]
+    before = records()
+    kept = [r for r in before if known_by(r) != known_by(record)]
+    if len(kept) < len(before):
         RECORDS.write_text("".join(json.dumps(r) + "\n" for r in kept))
     with RECORDS.open("a") as stream:
         stream.write(json.dumps({**record, **machine()}) + "\n")
@@ -109,8 +113,7 @@ def run(key: dict[str, Any], data: Split, again: bool, *, sheet: bool = False) -
     """Train, draw and judge one contender, unless its record is there."""
     from benchmarks.verdict import draw, figures
 
-    if there(key) and not again:
-        click.echo(f"there: {key}")
+    if skipped(key, again):
         return
     model = contender(key["model"], data, key["seed"])
     shown = model.train(key["minutes"] * 60)
@@ -183,8 +186,7 @@ def classes(data: str, pixels: int, minutes: float, seeds: Sequence[int], again:
     cut = split(data, pixels, (), STORE)
     for seed in seeds:
         key = trial("classes", "t2t", data, pixels, minutes, seed)
-        if there(key) and not again:
-            click.echo(f"there: {key}")
+        if skipped(key, again):
             continue
         model = contender("t2t", cut, seed)
         shown = model.train(minutes * 60)

@@ -74,9 +74,9 @@ class Batch:
 
     def moved(self, move: Callable[[Tensor], Tensor]) -> Batch:
         """The same after ``move``, which takes pixels, what is valid and the context as one (B, n, *tile)."""
-        planes = [self.pixels, self.valid] + ([] if self.context is None else [self.context])
-        parts = move(torch.cat(planes, dim=1)).split([plane.shape[1] for plane in planes], dim=1)
-        return Batch(parts[0], parts[1], self.conditions, parts[2] if self.context is not None else None)
+        planes = [plane for plane in (self.pixels, self.valid, self.context) if plane is not None]
+        pixels, valid, *context = move(torch.cat(planes, dim=1)).split([plane.shape[1] for plane in planes], dim=1)
+        return Batch(pixels, valid, self.conditions, *context)
 
     def to(self, place: torch.device) -> Batch:
         """The same on a device."""

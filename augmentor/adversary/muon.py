@@ -88,11 +88,16 @@ def orthogonal(matrix: Tensor) -> Tensor:
     x = matrix.T if tall else matrix
     x = x / (x.norm() + 1e-7)
     gram = x @ x.T
-    linear = 3.4445 * torch.eye(len(x)).to(x)
-    turn = None
-    for _ in range(5):
-        step = torch.addmm(linear, gram, gram, alpha=2.0315).add_(gram, alpha=-4.7750)
-        turn = step if turn is None else step @ turn
+    turn = step = _step(gram)
+    for _ in range(4):
         gram = step @ gram @ step
+        step = _step(gram)
+        turn = step @ turn
     x = turn @ x
     return x.T if tall else x
+
+
+def _step(gram: Tensor) -> Tensor:
+    """What one Newton-Schulz step multiplies a matrix by, given its Gram matrix."""
+    linear = 3.4445 * torch.eye(len(gram)).to(gram)
+    return torch.addmm(linear, gram, gram, alpha=2.0315).add_(gram, alpha=-4.7750)

@@ -129,35 +129,32 @@ class Tiles:
             self.order = torch.cat([self.order, torch.randperm(len(self.tiles.pixels), generator=self.random)])
         chosen, self.order = self.order[:size], self.order[size:]
         batch = self.tiles[chosen]
-        return (self._turn(batch) if self.flips else batch).to(self.place)
+        return (batch.moved(self._turned) if self.flips else batch).to(self.place)
 
     def some(self, most: int) -> Batch:
         """Up to ``most`` tiles, for fitting what is measured on them."""
         rows = torch.linspace(0, len(self.tiles.pixels) - 1, min(most, len(self.tiles.pixels))).long()
         return self.tiles[rows].to(self.place)
 
-    def _turn(self, batch: Batch) -> Batch:
-        """Each tile in one of the eight positions of a square in its last two axes, context and all."""
+    def _turned(self, planes: torch.Tensor) -> torch.Tensor:
+        """Each of (B, n, *tile) in one of the eight positions of a square in its last two axes, all n planes alike."""
         # Without this the import asks the network for a newer version.
         os.environ.setdefault("NO_ALBUMENTATIONS_UPDATE", "1")
         import albumentations
 
-        def turn(together: torch.Tensor) -> torch.Tensor:
-            square = together.shape[-1] == together.shape[-2]
-            transform = albumentations.SquareSymmetry(p=1) if square else albumentations.HorizontalFlip(p=0.5)
-            compose = albumentations.Compose([transform])
-            turned = []
-            for image in together:
-                seed = int(torch.randint(2**31, (1,), generator=self.random))
-                parts = []
-                for part in image.flatten(0, -3).split(MOST_PLANES):
-                    compose.set_random_seed(seed)
-                    out = compose(image=np.moveaxis(part.numpy(), 0, -1))["image"]
-                    parts.append(torch.from_numpy(np.ascontiguousarray(np.moveaxis(out, -1, 0))))
-                turned.append(torch.cat(parts).view(image.shape))
-            return torch.stack(turned)
-
-        return batch.moved(turn)
+        square = planes.shape[-1] == planes.shape[-2]
+        transform = albumentations.SquareSymmetry(p=1) if square else albumentations.HorizontalFlip(p=0.5)
+        compose = albumentations.Compose([transform])
+        turned = []
+        for image in planes:
+            seed = int(torch.randint(2**31, (1,), generator=self.random))
+            parts = []
+            for part in image.flatten(0, -3).split(MOST_PLANES):
+                compose.set_random_seed(seed)
+                out = compose(image=np.moveaxis(part.numpy(), 0, -1))["image"]
+                parts.append(torch.from_numpy(np.ascontiguousarray(np.moveaxis(out, -1, 0))))
+            turned.append(torch.cat(parts).view(image.shape))
+        return torch.stack(turned)
 
     def state(self) -> dict[str, Any]:
         return {"random": self.random.get_state(), "order": self.order}
