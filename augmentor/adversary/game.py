@@ -46,6 +46,9 @@ GROUP = 4
 CLIP = 5.0
 """Largest norm of a gradient, by group of parameters."""
 
+SLOWEST = 0.05
+"""Part of the rates that is left at the end of play."""
+
 LECAM_MEMORY = 0.99
 """Of the running means of the logits, a step."""
 
@@ -90,21 +93,22 @@ class Rules:
 
     loss: str = "relativistic"
     penalty: str = "approximate"
-    penalty_base: float = 0.2
+    penalty_base: float = 0.02
     penalty_adapts: bool = True
     adversarial_weight: float = 0.5
-    reconstruction_weight: float = 1.0
+    reconstruction_weight: float = 3.0
     kl_weight: float = 2e-4
     lecam_weight: float = 0.0
     superresolution_weight: float = 0.0
     spectral: bool = True
     locality: bool = False
     transforms: tuple[str, ...] = EVERYWHERE
-    augmentation: float = 0.6
+    augmentation: float = 1.0
+    augmentation_adapts: bool = False
     jitter: float = 0.5
     warm_rate: float = 4e-3
-    generator_rate: float = 1e-4
-    discriminator_rate: float = 2.5e-4
+    generator_rate: float = 2e-4
+    discriminator_rate: float = 5e-4
     condition_drop: float = 0.1
     average_half_life: float = 1_000
 
@@ -132,16 +136,21 @@ class Game(nn.Module):
             self.generator = Generator(channels, tile, preset, conditions, context)
             self.inference = Inference(channels, tile, preset)
             self.discriminator = Discriminator(channels, tile, preset, conditions, context, spectral=rules.spectral)
+        # What samples are drawn from, and what reads images for it: averaged alike, or their latents part.
         self.average = averaged_copy(self.generator)
+        self.average_inference = averaged_copy(self.inference)
         makers = [*self.generator.parameters(), *self.inference.parameters()]
         self.make = Muon(makers, rules.warm_rate, betas=(0.5, 0.99))
         self.tell = Muon(self.discriminator.parameters(), rules.discriminator_rate, betas=(0.0, 0.99), momentum=0.0)
         self.gamma = penalties.AdaptivePenalty(penalties.strength(rules.penalty_base, tile, channels))
         self.strength = AdaptiveStrength(ceiling=rules.augmentation)
+        if not rules.augmentation_adapts:
+            self.strength.probability = rules.augmentation
         # Running means of the real and the fake image logits, for LeCam.
         self.register_buffer("running", torch.zeros(2))
         self.random = torch.Generator().manual_seed(seed)
         self.frozen = 0
+        self.pace = 1.0
         self.steps = 0
         self.warmed = 0
 
@@ -173,8 +182,9 @@ class Game(nn.Module):
         codes = self._drop(batch.conditions)
         fake = self._fake(batch, codes)
         reconstructs = self.rules.reconstruction_weight > 0 and self.steps % RECONSTRUCT_EVERY == 0
+        self.tell.set_rate(self.rules.discriminator_rate * self.pace)
         figures, real_logits = self._tell_apart(batch, fake.detach(), codes)
-        self.make.set_rate(self.rules.generator_rate)
+        self.make.set_rate(self.rules.generator_rate * self.pace)
         adversarial = self._generator_loss(batch, fake, codes, real_logits)
         loss = self.rules.adversarial_weight * adversarial + self._sharpening(batch)
         if reconstructs:
@@ -190,6 +200,10 @@ class Game(nn.Module):
         """Let tokens look as far as ``progress`` in [0, 1] allows: everywhere from half of the run on."""
         if self.rules.locality:
             set_reach(self, min(1.0, 2 * progress))
+
+    def settle(self, left: float) -> None:
+        """Let rates in play fall with what is ``left`` of it, in [0, 1]: whole in its first half, then down to little."""
+        self.pace = min(1.0, max(SLOWEST, 2 * left))
 
     def snapshot(self) -> dict[str, Any]:
         """Everything that a resumed game must find again, as it is now."""
@@ -221,12 +235,12 @@ class Game(nn.Module):
 
     def fit_bands(self, tiles: Batch) -> None:
         """Measure on ``tiles`` how strong each band of detail is, before anything is learned."""
-        for network in (self.discriminator, self.inference):
+        for network in (self.discriminator, self.inference, self.average_inference):
             network.bands.fit(tiles.shown)
 
     def hide_bands(self) -> None:
         """Show the judge and the inference network the image alone."""
-        for network in (self.discriminator, self.inference):
+        for network in (self.discriminator, self.inference, self.average_inference):
             network.bands.hide()
 
     def freeze(self, stages: int) -> None:
@@ -238,12 +252,12 @@ class Game(nn.Module):
 
     @torch.no_grad()
     def fit_latents(self, tiles: Batch) -> None:
-        """Fit the generator's latent prior to what the inference network finds in ``tiles``."""
-        posteriors = [self.inference(part) for part in tiles.shown.split(256)]
-        means = torch.cat([posterior.mean for posterior in posteriors])
-        variances = torch.cat([posterior.log_variance for posterior in posteriors]).exp()
-        for network in (self.generator, self.average):
-            network.prior.fit(means, variances, tiles.conditions)
+        """Fit each generator's latent prior to what its own inference network finds in ``tiles``."""
+        for generator, inference in ((self.generator, self.inference), (self.average, self.average_inference)):
+            posteriors = [inference(part) for part in tiles.shown.split(256)]
+            means = torch.cat([posterior.mean for posterior in posteriors])
+            variances = torch.cat([posterior.log_variance for posterior in posteriors]).exp()
+            generator.prior.fit(means, variances, tiles.conditions)
 
     def _reconstruct(self, batch: Batch) -> tuple[Tensor, Tensor]:
         batch = self._jittered(batch)
@@ -273,7 +287,8 @@ class Game(nn.Module):
             loss, real_logits, fake_logits = self._discriminator_loss(batch, fake, codes)
             descend(self.tell, loss, CLIP)
         self.steps += 1
-        self.strength.observe(real_logits.image, fake_logits.image)
+        if self.rules.augmentation_adapts:
+            self.strength.observe(real_logits.image, fake_logits.image)
         if self.rules.penalty_adapts:
             self.gamma.observe(penalties.verdict(real_logits), penalties.verdict(fake_logits))
         figures = {
@@ -347,7 +362,8 @@ class Game(nn.Module):
         return drop(self.conditions, codes, self.rules.condition_drop, self.random)
 
     def _average(self, images: int) -> None:
-        average_into(self.average, self.generator, images, self.rules.average_half_life)
+        for average, network in ((self.average, self.generator), (self.average_inference, self.inference)):
+            average_into(average, network, images, self.rules.average_half_life)
 
 
 def _halves(logits: Logits) -> tuple[Logits, Logits]:

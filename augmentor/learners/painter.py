@@ -53,6 +53,7 @@ class Painter:
         for name in ("generator", "inference", "discriminator"):
             take_over(getattr(self.game, name), run.file(name))
         take_over(self.game.average, run.file("generator"))
+        take_over(self.game.average_inference, run.file("inference"))
         self.game.freeze(frozen_stages)
 
     def step(self, seen: int) -> tuple[str, dict[str, float]]:
@@ -61,6 +62,8 @@ class Painter:
         alone = warm + self.schedule.judge_alone * self.schedule.images
         act = self.game.autoencode if seen < warm else self.game.judge if seen < alone else self.game.play
         self.game.widen(seen / self.schedule.images)
+        if act == self.game.play:
+            self.game.settle((self.schedule.images - seen) / (self.schedule.images - alone))
         figures = act(self.tiles.draw(self.schedule.batch))
         after = seen + self.schedule.batch
         if seen // FIT_EVERY != after // FIT_EVERY or seen < warm <= after or after >= self.schedule.images:
@@ -68,12 +71,12 @@ class Painter:
         return act.__name__, figures
 
     def publish(self, run: Run) -> None:
-        """Write the averaged generator, and the networks that read and judge."""
+        """Write the averaged generator and inference network, and the discriminator."""
         save(
             run,
             self.facts,
             self.game.average,
-            inference=self.game.inference,
+            inference=self.game.average_inference,
             discriminator=self.game.discriminator,
         )
 

@@ -11,7 +11,7 @@ from torch.nn.utils import parametrize
 from augmentor.adversary import penalties
 from augmentor.adversary.augment import AdaptiveStrength, augment
 from augmentor.adversary.descent import descend
-from augmentor.adversary.ema import average_into, averaged_copy
+from augmentor.adversary.ema import average_into, averaged_copy, measured_into
 from augmentor.adversary.losses import LOSSES, GanLoss, over_judgements
 from augmentor.rivals.rival import Rival, SelfSupervised
 from augmentor.t2t.discriminator import Logits
@@ -69,6 +69,7 @@ class RivalGame(nn.Module):
         self.images += len(batch.shown)
         half_life = min(self.published.half_life, self.published.ramp * self.images)
         average_into(self.average, self.generator, len(batch.shown), half_life)
+        measured_into(self.average, self.generator)
         return figures | {"augmentation": self.strength.probability}
 
     @torch.no_grad()

@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import nn
 
-from augmentor.adversary.ema import average_into, averaged_copy
+from augmentor.adversary.ema import average_into, averaged_copy, measured_into
 
 
 class Numbers(nn.Module):
@@ -23,9 +23,11 @@ def test_what_is_left_halves_every_half_life(half_lives: float, batch: int) -> N
     torch.testing.assert_close(average.weight, torch.full((3,), 1 - 0.5**half_lives), atol=1e-4, rtol=0)
 
 
-def test_buffers_are_taken_over_as_they_are() -> None:
+def test_what_was_measured_is_taken_over_as_it_is_and_only_when_asked() -> None:
     average = Numbers(0.0)
     average_into(average, Numbers(1.0), 1, half_life=1e6)
+    assert average.seen.tolist() == [0, 0]
+    measured_into(average, Numbers(1.0))
     assert average.seen.tolist() == [1, 1]
     assert average.weight.max() < 1e-3
 

@@ -22,6 +22,7 @@ from augmentor.adversary.game import (
     Game,
     Rules,
 )
+from augmentor.adversary.muon import RATIO
 from augmentor.t2t.attention import GridAttention
 from augmentor.t2t.conditioning import ClassCondition, CycleCondition, TextCondition, encode
 from augmentor.t2t.presets import Preset, Stage
@@ -196,13 +197,16 @@ def test_a_game_differs_by_its_seed() -> None:
     assert play(first, ["play"]) != play(second, ["play"])
 
 
+AVERAGED = ("average", "average_inference")
+
+
 @pytest.mark.parametrize("variant", [PLAIN, VARIANTS["volumes in context"]], ids=["plain", "volumes in context"])
 @pytest.mark.parametrize(
     ("act", "learn"),
     [
-        ("autoencode", {"generator", "inference", "average"}),
+        ("autoencode", {"generator", "inference", *AVERAGED}),
         ("judge", {"discriminator"}),
-        ("play", {"generator", "inference", "average", "discriminator"}),
+        ("play", {"generator", "inference", "discriminator", *AVERAGED}),
     ],
 )
 def test_who_learns_in_which_act(act: str, learn: set[str], variant: Variant) -> None:
@@ -212,7 +216,7 @@ def test_who_learns_in_which_act(act: str, learn: set[str], variant: Variant) ->
     changed = {name.split(".")[0] for name, value in game.named_parameters() if not torch.equal(value, before[name])}
     assert changed == learn
     assert all(p.requires_grad for p in game.discriminator.parameters())
-    assert not any(p.requires_grad for p in game.average.parameters())
+    assert not any(p.requires_grad for name in AVERAGED for p in getattr(game, name).parameters())
 
 
 JUNK = [("exact", act, junk) for act in ACTS for junk in (0.9, nan)] + [
@@ -396,15 +400,49 @@ def test_locality_starts_narrow_and_ends_everywhere(progress: float, far: float)
         assert {m.reach for m in game.modules() if isinstance(m, GridAttention)} == {expected}
 
 
+@pytest.mark.parametrize(("left", "pace"), [(1, 1), (0.7, 1), (0.5, 1), (0.25, 0.5), (0.1, 0.2), (0.01, 0.05), (0, 0.05)])
+def test_both_players_slow_down_over_the_second_half_of_play(left: float, pace: float) -> None:
+    game = new_game()
+    game.settle(left)
+    play(game, ["play"])
+    for optimiser, rate in ((game.make, PLAIN.rules.generator_rate), (game.tell, PLAIN.rules.discriminator_rate)):
+        rates = {group["matrices"]: group["lr"] for group in optimiser.param_groups}
+        assert rates == pytest.approx({True: RATIO * pace * rate, False: pace * rate})
+
+
 def test_bands_are_fitted_and_hidden_for_everyone_who_looks() -> None:
     game, given = new_game(), batch(0, size=8)
     game.fit_bands(given)
-    judge, reader = game.discriminator.bands, game.inference.bands
-    assert torch.equal(judge.gain, reader.gain)
+    judge, *readers = (network.bands for network in (game.discriminator, game.inference, game.average_inference))
+    assert all(torch.equal(judge.gain, reader.gain) for reader in readers)
     spread = judge(given.shown).transpose(0, 1).flatten(1).std(dim=1)
     torch.testing.assert_close(spread, torch.full((6,), 0.5), atol=1e-3, rtol=1e-3)
     game.hide_bands()
-    assert judge.gain.flatten().tolist() == reader.gain.flatten().tolist() == [1, 1, 0, 0, 0, 0]
+    assert all(bands.gain.flatten().tolist() == [1, 1, 0, 0, 0, 0] for bands in (judge, *readers))
+
+
+def test_latents_are_fitted_for_who_makes_by_who_reads_with_it() -> None:
+    game, given = new_game(), batch(0, size=8)
+    play(game, ["autoencode", "autoencode"])
+    game.fit_latents(given)
+    for maker, reader in ((game.generator, game.inference), (game.average, game.average_inference)):
+        torch.testing.assert_close(maker.prior.centre, reader(given.shown).mean.mean(dim=0), atol=1e-5, rtol=0)
+    held = game.average.prior.centre.clone()
+    game.fit_latents(batch(1, size=8))
+    assert not torch.equal(held, game.average.prior.centre)
+    kept = game.average.prior.centre.clone()
+    play(game, ["play"])
+    assert torch.equal(kept, game.average.prior.centre)
+
+
+@pytest.mark.parametrize(("adapts", "sureness", "expected"), [(False, 1.0, 0.4), (True, 1.0, 0.0), (True, -1.0, 0.0)])
+def test_augmentation_stands_unless_it_adapts(adapts: bool, sureness: float, expected: float) -> None:
+    rules = replace(PLAIN.rules, augmentation=0.4, augmentation_adapts=adapts)
+    game = new_game(replace(PLAIN, rules=rules))
+    assert game.strength.probability == expected
+    game.strength.target = -2.0 if sureness > 0 else 2.0
+    figures = play(game, ["judge"])
+    assert (figures[0]["augmentation"] > expected) == (adapts and sureness > 0)
 
 
 def test_the_penalty_follows_the_game_unless_it_is_fixed() -> None:

@@ -224,6 +224,15 @@ def test_acts_follow_the_schedule_and_a_resumed_painter_goes_on(small: None, use
     assert [resumed.step(seen) for seen in range(20, 32, 4)][-1] == ("play", after)
 
 
+def test_players_slow_down_towards_the_end(small: None) -> None:
+    painter = new_painter(images=80, warm_start=0.25, judge_alone=0.25)
+    paces = []
+    for seen in range(0, 80, 4):
+        painter.step(seen)
+        paces.append(painter.game.pace)
+    assert paces == pytest.approx([1] * 16 + [0.8, 0.6, 0.4, 0.2])
+
+
 @pytest.mark.parametrize("bands", [True, False])
 def test_bands_are_fitted_to_the_tiles_or_hidden(small: None, bands: bool) -> None:
     painter = new_painter(bands=bands)
@@ -241,11 +250,12 @@ def test_a_painter_starts_from_the_networks_of_another_run(small: None, frozen: 
     source.publish(Run(tmp_path))
     painter = new_painter(seed=5)
     painter.start_from(Run(tmp_path), frozen)
-    # What was published is the averaged generator, and everyone who makes starts from it.
+    # What was published is averaged, and everyone who makes or reads starts from it.
     pairs = [
         (painter.game.generator, source.game.average),
         (painter.game.average, source.game.average),
-        (painter.game.inference, source.game.inference),
+        (painter.game.inference, source.game.average_inference),
+        (painter.game.average_inference, source.game.average_inference),
         (painter.game.discriminator, source.game.discriminator),
     ]
     for made, kept in pairs:
