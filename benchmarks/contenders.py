@@ -14,7 +14,8 @@ import torch
 from torch import Tensor
 
 from augmentor import recipe as recipes
-from augmentor.adversary.game import Batch
+from augmentor.adversary.game import GROUP, Batch
+from augmentor.adversary.penalties import verdict
 from augmentor.ingest import ingest
 from augmentor.learners.painter import Painter, Tiles, load_tiles
 from augmentor.networks import device
@@ -145,6 +146,28 @@ class T2T:
     def draw(self, codes: Tensor, seed: int) -> Tensor:
         generator = self.painter.game.average
         return _drawn(lambda n, c: generator(generator.prior(n, c), c), generator.latent, codes, seed, self.place)
+
+    @torch.no_grad()
+    def verdicts(self, made: Tensor, codes: Tensor) -> dict[str, float]:
+        """What the judge says on average of training tiles, of held-out tiles and of samples (at most 256 of each).
+
+        A judge that ranks held-out tiles with the samples knows its training tiles by heart (Karras et al. 2020,
+        "Training generative adversarial networks with limited data", equation 1).
+        """
+        judge = self.painter.game.discriminator.eval()
+        sides = {
+            "training": (self.data.train.shown, self.data.train.conditions),
+            "held out": (self.data.held_out.shown, self.data.held_out.conditions),
+            "samples": (made, codes),
+        }
+        found = {}
+        for name, (images, asked) in sides.items():
+            whole = min(256, len(images)) // GROUP * GROUP
+            parts = zip(images[:whole].split(4 * GROUP), asked[:whole].split(4 * GROUP), strict=True)
+            said = [verdict(judge(i.to(self.place), c.to(self.place), GROUP)) for i, c in parts]
+            found[name] = float(torch.cat(said).mean())
+        judge.train()
+        return found
 
 
 class Against:

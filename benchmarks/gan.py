@@ -19,7 +19,7 @@ from typing import Any
 
 import click
 
-from benchmarks.contenders import MODELS, ROOT, SETS, Split, contender, quiet, split
+from benchmarks.contenders import MODELS, ROOT, SETS, T2T, Split, contender, quiet, split
 from benchmarks.machine import machine
 
 RECORDS = ROOT / "docs/benchmarks/gan.jsonl"
@@ -43,6 +43,8 @@ ABLATIONS: dict[str, tuple[str, ...]] = {
     "exact penalty": ("game.penalty=exact",),
     "penalty does not adapt": ("game.penalty_adapts=false",),
     "no augmentation": ("game.augmentation=0",),
+    "augmentation adapts": ("game.augmentation_adapts=true",),
+    "no jitter": ("game.jitter=0",),
     "non-saturating": ("game.loss=non_saturating",),
     "hinge": ("game.loss=hinge",),
     "LeCam": ("game.lecam_weight=0.1",),
@@ -117,11 +119,12 @@ def run(key: dict[str, Any], data: Split, again: bool, *, sheet: bool = False) -
         return
     model = contender(key["model"], data, key["seed"])
     shown = model.train(key["minutes"] * 60)
-    made, _, _ = draw(model, data, seed=1)
+    made, codes, _ = draw(model, data, seed=1)
     if sheet:
         _sheet(made[:40], data, f"gan_{key['data']}_{key['pixels']}_{key['model'].replace('=', '_matched')}.png")
     trained_on = {"trained_on": len(data.train.pixels), "held_out": len(data.held_out.pixels)}
-    note({**key, "tiles_shown": shown, "parameters": model.parameters, **trained_on, **figures(made, data)})
+    said = {"verdicts": model.verdicts(made, codes)} if isinstance(model, T2T) else {}
+    note({**key, "tiles_shown": shown, "parameters": model.parameters, **trained_on, **figures(made, data), **said})
 
 
 def _sheet(made: Any, data: Split, name: str) -> None:

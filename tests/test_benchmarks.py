@@ -45,6 +45,9 @@ def test_trials_are_recorded_once_with_floor_time_and_commit(tmp_path: Path) -> 
         for features in ("random convolutions", "layout and spectrum"):
             assert record[features]["frechet"] > 0 and 0 <= record[features]["recall"] <= 1
             assert record[features]["recall_floor"] > 0
+        assert set(record.get("verdicts", ())) == (
+            {"training", "held out", "samples"} if record is records[0] else set()
+        )
     ours, _, matched = (record["parameters"] for record in records)
     assert abs(matched - ours) <= 0.1 * ours
     assert {path.name for path in tmp_path.glob("gan_*.png")} == {

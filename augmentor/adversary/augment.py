@@ -1,9 +1,10 @@
-"""Differentiable augmentation of what the discriminator sees, with a strength that adapts.
+"""Differentiable augmentation of what the discriminator sees.
 
-Both real and fake pass through the same random transforms, so that D cannot memorise few images
-(DiffAugment, Zhao et al. 2020); the probability rises from zero only as D overfits (ADA, Karras et
-al. 2020), so that the transforms do not leak into samples. ``EVERYWHERE`` keeps labels true for medical
-images and satellite tiles alike; mirroring and turning are for tiles that have no up and no left.
+Both real and fake pass through the same random transforms, so that D cannot learn few images by heart
+(DiffAugment, Zhao et al. 2020). On request the probability rises from zero as D grows sure of real images
+(ADA, Karras et al. 2020); from a few hundred images that is too late: D ranked held-out images with
+the fakes while the probability still stood at zero (docs/model.md). ``EVERYWHERE`` keeps labels true for
+medical images and satellite tiles alike; mirroring and turning are for tiles that have no up and no left.
 """
 
 from __future__ import annotations

@@ -202,7 +202,7 @@ class Game(nn.Module):
             set_reach(self, min(1.0, 2 * progress))
 
     def settle(self, left: float) -> None:
-        """Let rates in play fall with what is ``left`` of it, in [0, 1]: whole in its first half, then down to little."""
+        """Let rates in play follow what is ``left`` of it, in [0, 1]: whole in its first half, then falling."""
         self.pace = min(1.0, max(SLOWEST, 2 * left))
 
     def snapshot(self) -> dict[str, Any]:

@@ -400,7 +400,10 @@ def test_locality_starts_narrow_and_ends_everywhere(progress: float, far: float)
         assert {m.reach for m in game.modules() if isinstance(m, GridAttention)} == {expected}
 
 
-@pytest.mark.parametrize(("left", "pace"), [(1, 1), (0.7, 1), (0.5, 1), (0.25, 0.5), (0.1, 0.2), (0.01, 0.05), (0, 0.05)])
+PACES = [(1, 1), (0.7, 1), (0.5, 1), (0.25, 0.5), (0.1, 0.2), (0.01, 0.05), (0, 0.05)]
+
+
+@pytest.mark.parametrize(("left", "pace"), PACES)
 def test_both_players_slow_down_over_the_second_half_of_play(left: float, pace: float) -> None:
     game = new_game()
     game.settle(left)
