@@ -26,6 +26,8 @@ INTENSITY = 0.1
 
 EVERYWHERE = ("intensity", "translate", "cutout")
 TURNING = ("mirror", "turn")
+MOVING = ("translate", *TURNING)
+"""What moves pixels, and must move an image condition along."""
 
 
 def augment(

@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from torch.nn.utils import parametrize
 
 from augmentor.adversary import penalties
-from augmentor.adversary.augment import EVERYWHERE, AdaptiveStrength, augment
+from augmentor.adversary.augment import EVERYWHERE, MOVING, AdaptiveStrength, augment
 from augmentor.adversary.descent import descend
 from augmentor.adversary.ema import average_into, averaged_copy
 from augmentor.adversary.losses import LOSSES, lecam, masked_l1
@@ -329,10 +329,10 @@ class Game(nn.Module):
 
     def _generator_loss(self, batch: Batch, fake: Tensor, codes: Tensor, real_logits: Logits) -> Tensor:
         """Fakes are held against what was just said of the real tiles, which saves judging these again."""
-        shown = self._augmented(fake, batch.context)
+        shown, context = self._augmented(fake, batch.context)
         self.discriminator.requires_grad_(False)
         with parametrize.cached():
-            fake_logits = self.discriminator(shown, codes, GROUP, batch.context)
+            fake_logits = self.discriminator(shown, codes, GROUP, context)
         self.discriminator.requires_grad_(True)
         self.freeze(self.frozen)
         return LOSSES[self.rules.loss].generator(real_logits, fake_logits)
@@ -341,13 +341,17 @@ class Game(nn.Module):
         """Real and fake as one batch, augmented alike."""
         # Groups of minibatch statistics divide each half, so real and fake never mix.
         context = None if batch.context is None else torch.cat([batch.context, batch.context])
-        return self._augmented(torch.cat([batch.shown, fake]), context), context
+        return self._augmented(torch.cat([batch.shown, fake]), context)
 
-    def _augmented(self, images: Tensor, context: Tensor | None) -> Tensor:
-        """As the discriminator sees them; with a context, as they are: it would have to move and turn with them."""
-        if context is not None:
-            return images
-        return augment(images, self.strength.probability, self.random, self.rules.transforms)
+    def _augmented(self, images: Tensor, context: Tensor | None) -> tuple[Tensor, Tensor | None]:
+        """As the discriminator sees them; a context moves along, and is neither relit nor cut out."""
+        rate, transforms = self.strength.probability, self.rules.transforms
+        if context is None:
+            return augment(images, rate, self.random, transforms), None
+        moving = [name for name in transforms if name in MOVING]
+        moved = augment(torch.cat([images, context], dim=1), rate, self.random, moving)
+        images, context = moved.split([images.shape[1], context.shape[1]], dim=1)
+        return augment(images, rate, self.random, [name for name in transforms if name not in MOVING]), context
 
     def _lecam(self, real: Tensor, fake: Tensor) -> Tensor:
         now = torch.stack([real.detach().mean(), fake.detach().mean()])

@@ -518,11 +518,17 @@ def test_jitter_does_not_reach_the_latents_that_samples_come_from() -> None:
     assert differing(*fitted) == []
 
 
-def test_tiles_with_a_context_are_shown_as_they_are() -> None:
-    """The context would have to be turned with its tile, and no intensity may reach it."""
-    variant = VARIANTS["context"]
-    game, given = new_game(variant), batch(0, variant=variant)
-    game.strength.probability = 1.0
-    shown, context = game._side_by_side(given, given.pixels)
-    assert torch.equal(shown, torch.cat([given.shown, given.pixels]))
-    assert torch.equal(context, torch.cat([given.context, given.context]))
+def test_a_context_moves_with_its_tile_and_is_neither_relit_nor_cut_out() -> None:
+    variant = Variant(Rules(transforms=EVERYWHERE + TURNING, augmentation=1.0), tile=(16, 16), context=2)
+    game, given = new_game(variant), batch(0, size=8, variant=variant)
+    shown, context = game._side_by_side(
+        replace(given, valid=torch.ones_like(given.valid), pixels=given.context), given.context
+    )
+    before = torch.cat([given.context, given.context])
+    assert context is not None and not torch.equal(context, before)
+    assert set(context.unique().tolist()) == {-1.0, 1.0}
+    for image, moved in zip(shown, context, strict=True):
+        inside = image.abs().sum(dim=0) > 0
+        # Relit and cut out, the image still lies where its context does.
+        assert torch.equal((image > 0)[:, inside], (moved > 0)[:, inside])
+        assert 0.5 < inside.float().mean() <= 1
