@@ -58,12 +58,12 @@ class AdaptivePenalty:
     """The penalty's strength by the state of the discriminator, so that nobody tunes gamma by hand.
 
     ``observe`` takes in how often a real tile outranks the fake beside it. A discriminator that nearly
-    always tells them apart is held harder, one that hardly ever does is let go, within a factor
-    ``REACH`` of ``base``; the rule of ``strength`` gives where to start.
+    always tells them apart is held harder, one that hardly ever does is let go, from ``LEAST`` to
+    ``MOST`` times ``base``; the rule of ``strength`` gives where to start.
     """
 
     UNSURE, SURE = 0.65, 0.9
-    REACH = 30.0
+    LEAST, MOST = 0.2, 30.0
     PACE = 1.01
     MEMORY = 0.98
 
@@ -81,6 +81,6 @@ class AdaptivePenalty:
         now = (real > fake).float().mean().item()
         self.outranked = self.MEMORY * self.outranked + (1 - self.MEMORY) * now
         if self.outranked > self.SURE:
-            self.factor = min(self.factor * self.PACE, self.REACH)
+            self.factor = min(self.factor * self.PACE, self.MOST)
         elif self.outranked < self.UNSURE:
-            self.factor = max(self.factor / self.PACE, 1 / self.REACH)
+            self.factor = max(self.factor / self.PACE, self.LEAST)

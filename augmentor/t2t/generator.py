@@ -13,7 +13,7 @@ from torch.nn.functional import interpolate
 from augmentor.t2t.conditioning import Condition, Conditioner
 from augmentor.t2t.encoder import T2TEncoder
 from augmentor.t2t.latents import LatentPrior
-from augmentor.t2t.presets import Preset, Stage, steps
+from augmentor.t2t.presets import Preset, Stage, merges
 from augmentor.t2t.tokens import Block, ConvolutionMerge, SoftMerge, Step, per_token
 
 
@@ -36,8 +36,8 @@ class Generator(nn.Module):
         context: int = 0,
     ) -> None:
         super().__init__()
-        dims, stages = len(tile), preset.stages
-        chain = steps(tile, preset)[::-1]
+        dims, stages = len(tile), preset.drawing
+        chain = merges(tile, preset)
         # Pixels a token of each stage, coarsest first.
         strides = list(accumulate((step.stride for step in reversed(chain)), mul))[::-1]
         grid = [side // strides[0] for side in tile]
@@ -61,7 +61,7 @@ class Generator(nn.Module):
             self.to_image.append(_to_image(stage.width, channels, strides[index], preset, dims))
             if index + 1 < len(stages):
                 self.merges.append(_merge(stage.width, stages[index + 1].width, chain[index], preset, dims))
-            if self.context is not None:
+            if self.context is not None and index < len(preset.stages):
                 # Plain patches have one grid, the coarsest, which is all that the stages are then told.
                 source = self.context.widths[max(0, len(self.context.widths) - 1 - index)]
                 self.context_to_tokens.append(per_token(source, stage.width, dims))

@@ -34,12 +34,15 @@ class Preset:
     ``stages`` are the generator's; the encoders mirror them: one token transformer of width
     ``token_width`` for each step from pixels to the coarsest grid but the last, which projects into
     the backbone of ``backbone`` blocks. ``fine`` presets look closer at each pixel, at four times the cost.
+    Without it the generator alone goes on to tokens of two pixels, ``finish`` wide: nothing attends there, so that it
+    costs a sixth of a step's speed.
     """
 
     stages: tuple[Stage, ...]
     token_width: int
     backbone: Stage
     heads: int
+    finish: int = 24
     latent: int = 128
     latent_per_token: int = 8
     style: int = 96
@@ -47,19 +50,26 @@ class Preset:
     decoder: Fusion = "tokens"
     fine: bool = False
 
+    @property
+    def drawing(self) -> tuple[Stage, ...]:
+        """Every stage of the generator."""
+        return self.stages if self.fine else (*self.stages, Stage(self.finish, 1, attend=False))
+
 
 PRESETS: dict[str, Preset] = {
     "tiny": Preset((Stage(96, 2), Stage(48, 1, attend=False)), 32, Stage(96, 2), heads=4),
-    "small": Preset((Stage(256, 4), Stage(128, 2)), 48, Stage(256, 4), heads=8, style=256),
-    "base": Preset((Stage(512, 6), Stage(256, 4), Stage(128, 2)), 64, Stage(384, 8), heads=8, latent=256, style=512),
+    "small": Preset((Stage(256, 4), Stage(128, 2)), 48, Stage(256, 4), heads=8, finish=64, style=256),
+    "base": Preset(
+        (Stage(512, 6), Stage(256, 4), Stage(128, 2)), 64, Stage(384, 8), heads=8, finish=64, latent=256, style=512
+    ),
     "large": Preset(
-        (Stage(768, 12), Stage(384, 6), Stage(192, 4)), 64, Stage(768, 12), heads=12, latent=512, style=512
+        (Stage(768, 12), Stage(384, 6), Stage(192, 4)), 64, Stage(768, 12), heads=12, finish=96, latent=512, style=512
     ),
 }
 
 
 def steps(tile: tuple[int, ...], preset: Preset) -> list[Step]:
-    """The soft splits from pixels to the coarsest grid, finest first; merges run them backwards.
+    """The soft splits from pixels to the coarsest grid, finest first; ``merges`` run them backwards.
 
     The first has a stride of 4, or of 2 in a ``fine`` preset; every further stage halves.
 
@@ -74,3 +84,13 @@ def steps(tile: tuple[int, ...], preset: Preset) -> list[Step]:
             f"tile {'x'.join(map(str, tile))} is not a multiple of {total} pixels, the network's total stride"
         )
     return chain
+
+
+def merges(tile: tuple[int, ...], preset: Preset) -> list[Step]:
+    """The soft merges from the coarsest grid to pixels, coarsest first; a split of four is undone by two merges of two.
+
+    Raises:
+        ValueError: as ``steps`` does.
+    """
+    chain = steps(tile, preset)[::-1]
+    return chain if preset.fine else [*chain[:-1], FINE, FINE]

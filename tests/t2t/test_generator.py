@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
+from math import prod
 
 import pytest
 import torch
@@ -10,7 +11,7 @@ from torch import Tensor, nn
 from augmentor.t2t.conditioning import ClassCondition, Condition, NumberCondition, encode, size
 from augmentor.t2t.generator import Generator
 from augmentor.t2t.inference import Inference, Posterior
-from augmentor.t2t.presets import PRESETS, Fusion, Preset, Stage, steps
+from augmentor.t2t.presets import PRESETS, Fusion, Preset, Stage, merges, steps
 
 FINDING = ClassCondition("finding", ("none", "effusion"))
 AGE = NumberCondition("age", 20.0, 80.0)
@@ -234,8 +235,8 @@ def test_without_conditions_guidance_changes_nothing() -> None:
     ("preset", "tile", "side"),
     [
         (replace(SMALL, fine=True), (16, 24), 2),
-        (SMALL, (16, 16, 16), 4),
-        (SMALL, (64, 64), 4),
+        (SMALL, (16, 16, 16), 2),
+        (SMALL, (64, 64), 2),
         (replace(THREE_STAGES, fine=True), (16, 24), 2),
     ],
 )
@@ -263,10 +264,16 @@ def test_sharpening_teaches_the_last_stage_and_what_reads_small_images(tile: tup
 @pytest.mark.parametrize("preset", PRESETS)
 @pytest.mark.parametrize("tile", [(32, 64), (48, 96), (64, 128), (128, 256), (32, 32, 32), (32, 128, 64)])
 @pytest.mark.parametrize("fine", [False, True])
-def test_splits_halve_after_the_first(preset: str, tile: tuple[int, ...], fine: bool) -> None:
+def test_splits_halve_after_the_first_and_merges_double_each_time(
+    preset: str, tile: tuple[int, ...], fine: bool
+) -> None:
     chain = steps(tile, replace(PRESETS[preset], fine=fine))
     assert [step.stride for step in chain] == [2 if fine else 4] + [2] * (len(chain) - 1)
     assert len(chain) == len(PRESETS[preset].stages)
+    back = merges(tile, replace(PRESETS[preset], fine=fine))
+    assert {step.stride for step in back} == {2}
+    assert prod(step.stride for step in back) == prod(step.stride for step in chain)
+    assert len(back) == len(replace(PRESETS[preset], fine=fine).drawing)
 
 
 @pytest.mark.parametrize(
