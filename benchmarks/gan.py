@@ -8,7 +8,7 @@
     python -m benchmarks.gan table
 
 Every trial gets the same CPU time (time on a GPU) on one thread. A trial whose record is there is not run again
-unless ``--again``; ``table`` draws docs/benchmarks/gan.md from the records.
+unless ``--again``; ``table`` writes docs/benchmarks/gan.md from the records, and draws them.
 """
 
 from __future__ import annotations
@@ -24,6 +24,7 @@ from benchmarks.machine import machine
 
 RECORDS = ROOT / "docs/benchmarks/gan.jsonl"
 PICTURES = ROOT / "docs/pictures"
+TABLES = ROOT / "docs/benchmarks/gan.md"
 STORE = ROOT / "runs/tiles"
 
 ABLATIONS: dict[str, tuple[str, ...]] = {
@@ -208,10 +209,12 @@ def compute() -> None:
 
 @main.command()
 def table() -> None:
-    """Write docs/benchmarks/gan.md from the records."""
+    """Write docs/benchmarks/gan.md from the records, and draw them."""
+    from benchmarks.figures import draw
     from benchmarks.tables import write
 
-    click.echo(write(records(), ROOT / "docs/benchmarks/gan.md"))
+    for path in (write(records(), TABLES), *draw(records(), PICTURES)):
+        click.echo(path)
 
 
 if __name__ == "__main__":

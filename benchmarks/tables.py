@@ -43,7 +43,7 @@ def write(records: Sequence[Record], path: Path) -> Path:
 
 def _section(records: Sequence[Record], title: str, row: str) -> list[str]:
     lines: list[str] = []
-    kinds = _grouped(records, lambda r: (r["data"], r["pixels"], r["minutes"], r.get("images")))
+    kinds = grouped(records, lambda r: (r["data"], r["pixels"], r["minutes"], r.get("images")))
     for (data, pixels, minutes, images), group in kinds.items():
         few = f", {images} images" if images else ""
         lines += [f"## {title}: {data}, {pixels} px{few}, {minutes:g} minutes a trial", ""]
@@ -56,7 +56,7 @@ def _section(records: Sequence[Record], title: str, row: str) -> list[str]:
         ]
         names = [name for name, _ in COLUMNS]
         lines += [f"| {row} | seeds | {' | '.join(names)} |", "|---" * (len(names) + 2) + "|"]
-        for name, trials in _grouped(group, lambda r: r[row]).items():
+        for name, trials in grouped(group, lambda r: r[row]).items():
             cells = [_cell([value(t) for t in trials]) for _, value in COLUMNS]
             lines.append(f"| {name} | {len(trials)} | {' | '.join(cells)} |")
         lines.append("")
@@ -80,7 +80,7 @@ def _cell(values: Sequence[float]) -> str:
     return f"{form.format(mean(values))} ({form.format(min(values))} to {form.format(max(values))})"
 
 
-def _grouped(records: Iterable[Record], key: Callable[[Record], Any]) -> dict[Any, list[Record]]:
+def grouped(records: Iterable[Record], key: Callable[[Record], Any]) -> dict[Any, list[Record]]:
     groups: dict[Any, list[Record]] = defaultdict(list)
     for record in records:
         groups[key(record)].append(record)

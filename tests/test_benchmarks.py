@@ -25,6 +25,7 @@ def on_phantoms(chest: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
     monkeypatch.setitem(contenders.SETS, "chest_xray", ("chest_xray", chest, CHANGES))
     monkeypatch.setattr(gan, "RECORDS", tmp_path / "gan.jsonl")
     monkeypatch.setattr(gan, "PICTURES", tmp_path)
+    monkeypatch.setattr(gan, "TABLES", tmp_path / "gan.md")
     monkeypatch.setattr(gan, "STORE", chest.parent / "tiles")
     monkeypatch.setattr(gan, "ABLATIONS", {"hinge": ("game.loss=hinge",)})
 
@@ -59,13 +60,13 @@ def test_trials_are_recorded_once_with_floor_time_and_commit(tmp_path: Path) -> 
     assert [record["model"] for record in gan.records()] == ["t2t", "dcgan=", "dcgan"]
 
 
-def test_every_kind_of_trial_has_its_table(tmp_path: Path) -> None:
-    from benchmarks.tables import write
-
+def test_every_kind_of_trial_has_its_table_and_its_figure(tmp_path: Path) -> None:
     bench("compare", *SHORT, "--model", "dcgan", "--seed", "0", "--seed", "1")
     bench("few", *SHORT, "--model", "dcgan")
     bench("ablate", *SHORT)
-    text = write(gan.records(), tmp_path / "gan.md").read_text()
+    bench("table")
+    assert all((tmp_path / f"figure_{what}.png").is_file() for what in ("compare", "few", "ablate"))
+    text = (tmp_path / "gan.md").read_text()
     assert "| dcgan | 2 |" in text and " to " in text and "30 images" in text and "| hinge | 1 |" in text
 
 
