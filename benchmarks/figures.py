@@ -9,7 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator
 
-from benchmarks.tables import FIRST, SECOND, Record, grouped
+from benchmarks.tables import FIRST, SECOND, WHOLE, Record, grouped
 
 OURS, RIVAL, FLOOR = "#b2182b", "#2166ac", "#777777"
 
@@ -33,7 +33,7 @@ def _compare(records: Sequence[Record]) -> Figure:
 
 def _ablate(records: Sequence[Record]) -> Figure:
     """The same with a row a change; the red row is the whole network."""
-    return _rows(records, "change", "full")
+    return _rows(records, "change", WHOLE)
 
 
 def _rows(records: Sequence[Record], row: str, ours: str) -> Figure:

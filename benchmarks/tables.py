@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
-from statistics import mean, median
+from statistics import mean, median, stdev
 from typing import Any
+
+from scipy.stats import t as t_distribution
 
 Record = dict[str, Any]
 FIRST, SECOND = "random convolutions", "layout and spectrum"
@@ -20,6 +22,9 @@ COLUMNS: list[tuple[str, Callable[[Record], float]]] = [
     ("tiles shown", lambda r: r["tiles_shown"]),
     ("parameters", lambda r: r["parameters"]),
 ]
+WHOLE = "full"
+"""The name of the change that changes nothing."""
+
 FLOORS = ("frechet_floor", "kid_floor", "recall_floor", "coverage_floor")
 
 
@@ -55,14 +60,29 @@ def _section(records: Sequence[Record], title: str, row: str) -> list[str]:
             "",
         ]
         names = [name for name, _ in COLUMNS]
+        whole = {r["seed"]: r for r in group if r.get("change") == WHOLE}
+        if whole:
+            names += ["Fréchet less that of the whole", "the same, second set"]
         lines += [f"| {row} | seeds | {' | '.join(names)} |", "|---" * (len(names) + 2) + "|"]
         for name, trials in grouped(group, lambda r: r[row]).items():
             cells = [_cell([value(t) for t in trials]) for _, value in COLUMNS]
+            if whole:
+                cells += [_difference(trials, whole, features) for features in (FIRST, SECOND)]
             lines.append(f"| {name} | {len(trials)} | {' | '.join(cells)} |")
         lines.append("")
         if title == "Many seeds":
             lines += [_collapses(group), ""]
     return lines
+
+
+def _difference(trials: Sequence[Record], whole: dict[int, Record], features: str) -> str:
+    """Mean difference of the Fréchet distance over the seeds that both have, with its 95 % interval (Student's t)."""
+    pairs = [(t[features]["frechet"], whole[t["seed"]][features]["frechet"]) for t in trials if t["seed"] in whole]
+    differences = [changed - unchanged for changed, unchanged in pairs]
+    if len(differences) < 2:
+        return "".join(f"{difference:+.3g}" for difference in differences)
+    reach = float(t_distribution.ppf(0.975, len(differences) - 1)) * stdev(differences) / len(differences) ** 0.5
+    return f"{mean(differences):+.3g} ± {reach:.2g}"
 
 
 def _collapses(group: Sequence[Record]) -> str:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 from click.testing import CliRunner, Result
 
 from benchmarks import contenders, gan
+from benchmarks.tables import write
 from data_adapters import phantoms
 
 CHANGES = ("conditions.finding.column=finding", "data.group=patient")
@@ -68,6 +70,28 @@ def test_every_kind_of_trial_has_its_table_and_its_figure(tmp_path: Path) -> Non
     assert all((tmp_path / f"figure_{what}.png").is_file() for what in ("compare", "few", "ablate"))
     text = (tmp_path / "gan.md").read_text()
     assert "| dcgan | 2 |" in text and " to " in text and "30 images" in text and "| hinge | 1 |" in text
+
+
+def ablation(change: str, seed: int, distance: float) -> dict[str, Any]:
+    names = ("frechet", "kid", "recall", "coverage")
+    scores = dict.fromkeys((*names, *(f"{name}_floor" for name in names)), 0.5) | {"frechet": distance}
+    sizes = {"trained_on": 10, "held_out": 5, "tiles_shown": 100, "parameters": 7}
+    known = {"what": "ablate", "data": "chest_xray", "pixels": 32, "minutes": 1.0, "change": change, "seed": seed}
+    return {**known, **sizes, "random convolutions": scores, "layout and spectrum": scores}
+
+
+@pytest.mark.parametrize(
+    ("changed", "said"),
+    # Student's t of two degrees of freedom leaves 2.5 % above 4.303: 4.303 · 1 / √3 = 2.48.
+    [([11, 22, 33], "+2 ± 2.5"), ([15, 25, 35], "+5 ± 0"), ([9], "-1")],
+)
+def test_a_change_is_told_by_its_difference_from_the_whole_seed_by_seed(
+    changed: list[float], said: str, tmp_path: Path
+) -> None:
+    trials = [ablation("full", seed, 10 * (seed + 1)) for seed in range(3)]
+    trials += [ablation("hinge", seed, distance) for seed, distance in enumerate(changed)]
+    (row,) = [line for line in write(trials, tmp_path / "gan.md").read_text().splitlines() if "| hinge |" in line]
+    assert row.endswith(f"| {said} | {said} |")
 
 
 def test_a_classifier_of_real_images_judges_the_class_of_samples(
