@@ -97,11 +97,13 @@ TRANSFORMS: dict[str, Callable[[Tensor, torch.Generator], Tensor]] = {
 class AdaptiveStrength:
     """Raises the probability while D is too sure of real images, lowers it otherwise (ADA, eq. 1)."""
 
-    def __init__(self, target: float = 0.6, images_to_full: int = 100_000, ceiling: float = 0.6) -> None:
+    def __init__(
+        self, target: float = 0.6, images_to_full: int = 100_000, ceiling: float = 0.6, start: float = 0.0
+    ) -> None:
         self.target = target
         self.images_to_full = images_to_full
         self.ceiling = ceiling
-        self.probability = 0.0
+        self.probability = start
 
     def observe(self, real: Tensor, fake: Tensor) -> None:
         """Take in the image logits (B,) of one step; sureness is how often real outranks fake."""

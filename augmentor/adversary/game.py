@@ -24,6 +24,7 @@ from augmentor.adversary.ema import average_into, averaged_copy
 from augmentor.adversary.losses import LOSSES, lecam, masked_l1
 from augmentor.adversary.muon import Muon
 from augmentor.t2t.attention import set_reach
+from augmentor.t2t.bands import Bands
 from augmentor.t2t.conditioning import Condition, drop
 from augmentor.t2t.discriminator import Discriminator, Logits
 from augmentor.t2t.generator import Generator
@@ -143,9 +144,8 @@ class Game(nn.Module):
         self.make = Muon(makers, rules.warm_rate, betas=(0.5, 0.99))
         self.tell = Muon(self.discriminator.parameters(), rules.discriminator_rate, betas=(0.0, 0.99), momentum=0.0)
         self.gamma = penalties.AdaptivePenalty(penalties.strength(rules.penalty_base, tile, channels))
-        self.strength = AdaptiveStrength(ceiling=rules.augmentation)
-        if not rules.augmentation_adapts:
-            self.strength.probability = rules.augmentation
+        start = 0.0 if rules.augmentation_adapts else rules.augmentation
+        self.strength = AdaptiveStrength(ceiling=rules.augmentation, start=start)
         # Running means of the real and the fake image logits, for LeCam.
         self.register_buffer("running", torch.zeros(2))
         self.random = torch.Generator().manual_seed(seed)
@@ -235,13 +235,13 @@ class Game(nn.Module):
 
     def fit_bands(self, tiles: Batch) -> None:
         """Measure on ``tiles`` how strong each band of detail is, before anything is learned."""
-        for network in (self.discriminator, self.inference, self.average_inference):
-            network.bands.fit(tiles.shown)
+        for bands in self._bands():
+            bands.fit(tiles.shown)
 
     def hide_bands(self) -> None:
         """Show the judge and the inference network the image alone."""
-        for network in (self.discriminator, self.inference, self.average_inference):
-            network.bands.hide()
+        for bands in self._bands():
+            bands.hide()
 
     def freeze(self, stages: int) -> None:
         """Keep the first ``stages`` of the discriminator's encoder as they are."""
@@ -258,6 +258,10 @@ class Game(nn.Module):
             means = torch.cat([posterior.mean for posterior in posteriors])
             variances = torch.cat([posterior.log_variance for posterior in posteriors]).exp()
             generator.prior.fit(means, variances, tiles.conditions)
+
+    def _bands(self) -> list[Bands]:
+        """Of every network that looks at images."""
+        return [network.bands for network in (self.discriminator, self.inference, self.average_inference)]
 
     def _reconstruct(self, batch: Batch) -> tuple[Tensor, Tensor]:
         batch = self._jittered(batch)

@@ -53,8 +53,7 @@ class RivalGame(nn.Module):
         recipe = self.published
         self.make = torch.optim.Adam(self.generator.parameters(), lr=recipe.generator_rate, betas=recipe.betas)
         self.tell = torch.optim.Adam(self.discriminator.parameters(), lr=recipe.discriminator_rate, betas=recipe.betas)
-        self.strength = AdaptiveStrength()
-        self.strength.probability = recipe.augmentation
+        self.strength = AdaptiveStrength(start=recipe.augmentation)
         self.random = torch.Generator().manual_seed(seed)
         self.steps = 0
         self.images = 0

@@ -31,11 +31,11 @@ class Stage:
 class Preset:
     """Sizes of generator, discriminator and inference network, coarsest grid first.
 
-    ``stages`` are the generator's; the encoders mirror them: one token transformer of width
+    ``stages`` are the generator's, and the encoders mirror them: one token transformer of width
     ``token_width`` for each step from pixels to the coarsest grid but the last, which projects into
     the backbone of ``backbone`` blocks. ``fine`` presets look closer at each pixel, at four times the cost.
-    Without it the generator alone goes on to tokens of two pixels, ``finish`` wide: nothing attends there, so that it
-    costs a sixth of a step's speed.
+    Without it the generator has one stage more, which the encoders do not mirror: tokens of two pixels, ``finish``
+    wide. Nothing attends there, so that it costs a seventh of a step's speed in play.
     """
 
     stages: tuple[Stage, ...]
