@@ -1,12 +1,14 @@
-"""NIfTI-1 and -2 volumes, compressed or not."""
+"""NIfTI-1 and -2 volumes, compressed or not: shown as a radiologist sees them, written back as they lay."""
 
 from __future__ import annotations
 
 import gzip
 import re
 import zlib
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +18,7 @@ from nibabel.nifti1 import Nifti1Image, Nifti1Pair
 from nibabel.nifti2 import Nifti2Image, Nifti2Pair
 from numpy.typing import NDArray
 
+from data_adapters.anatomy import Axes, affine_of
 from data_adapters.atomic import replacing
 from data_adapters.errors import BrokenFile, NotThisFormat, Unwritable, UserError
 from data_adapters.scene import (
@@ -36,6 +39,8 @@ NAME = "nifti"
 SUFFIXES = (".nii", ".nii.gz", ".hdr")
 """Of a .hdr/.img pair the header is the file that is claimed."""
 GZIP = b"\x1f\x8b"
+FAR = 100
+"""Distance between the volumes of a 4-D file, in their own lengths."""
 NIFTI_1 = {b"n+1\0": Nifti1Image, b"ni1\0": Nifti1Pair}
 NIFTI_2 = {b"n+2\0": Nifti2Image, b"ni2\0": Nifti2Pair}
 """What each magic stands for: one file, or a .hdr/.img pair."""
@@ -86,12 +91,13 @@ def _open(path: Path) -> NiftiScene:
             f"holds {len(image.shape)}-D data of type {image.get_data_dtype()}", where=path, do="use 3-D or 4-D numbers"
         )
     header = image.header
-    zooms = [abs(float(z)) for z in header.get_zooms()[:3]]
+    axes = Axes.of(image.affine)
+    zooms = [abs(float(header.get_zooms()[axis])) for axis in axes.order]
     volumes = int(np.prod(image.shape[3:], dtype=int))
     depth = image.shape[2] * volumes
     unit = str(header.get_xyzt_units()[0])
     facts = {
-        "orientation": "".join(str(a) for a in nibabel.aff2axcodes(image.affine)),
+        "orientation": f"{''.join(str(a) for a in nibabel.aff2axcodes(image.affine))}, {axes.plane} slices",
         "sform, qform codes": f"{int(header['sform_code'])}, {int(header['qform_code'])}",
     }
     if volumes > 1:
@@ -106,82 +112,103 @@ def _open(path: Path) -> NiftiScene:
         format=NAME,
         kind="volume",
         modality="",
-        shape=(1, depth, image.shape[1], image.shape[0]),
+        shape=(1, depth, image.shape[axes.order[1]], image.shape[axes.order[2]]),
         dtype=image.get_data_dtype().newbyteorder("=").name,
         channels=(Channel("intensity"),),
         grid=Grid(
-            (zooms[2], zooms[1], zooms[0]),
+            (zooms[0], zooms[1], zooms[2]),
             unit if unit != "unknown" else "mm",
             "patient",
-            tuple(float(i * zooms[2]) for i in range(depth)),
+            # Volumes lie far apart, so that no slice is ever guessed from those of another one.
+            tuple(zooms[0] * (i + i // image.shape[2] * FAR * depth) for i in range(depth)),
         ),
         group=path.name,
         files=(path,),
         facts=facts,
+        axes=axes,
+        volumes=volumes,
     )
 
 
 @dataclass(frozen=True)
 class NiftiScene(Scene):
-    """Slices run along the third axis of the array; rows along the second, columns along the first."""
+    """Slices run along the third axis of the array, those of a 4-D file's volumes after each other."""
+
+    axes: Axes = field(default_factory=Axes)
+    volumes: int = 1
 
     def read(self, first: int, count: int, window: Window | None = None) -> Pixels:
+        rows, columns = (window or self.plane).slices
         image = _load(self.path)
-        window = window or self.plane
-        rows, columns = window.slices
-        flat = (*image.shape[:2], self.shape[1])
-        try:
-            proxy = image.dataobj
-            if len(image.shape) == 3:
-                values = np.asanyarray(proxy[columns, rows, first : first + count])
-            else:
-                values = np.asanyarray(proxy).reshape(flat, order="F")[columns, rows, first : first + count]
-        except Exception as error:
-            raise BrokenFile(
-                f"pixels cannot be read ({error})", where=self.path, do="restore it from its source"
-            ) from error
-        values = values.transpose(2, 1, 0)[None].astype(working_dtype(np.dtype(self.dtype), *_scaling(image)))
-        return Pixels(np.nan_to_num(values), np.isfinite(values))
+        with _readable(self.path):
+            shown = self._shown(_stored(self.path, self.path.stat().st_mtime_ns))
+            raw = np.stack([shown[self._place(first + index)][rows, columns] for index in range(count)])
+        slope, intercept = _scaling(image)
+        working = working_dtype(np.dtype(self.dtype), slope, intercept)
+        values = raw.astype(working)
+        if (slope, intercept) != (1, 0):
+            values = (raw.astype(np.float64) * slope + intercept).astype(working)
+        return Pixels(np.nan_to_num(values[None]), np.isfinite(values[None]))
+
+    def _shown(self, raw: NDArray[Any]) -> NDArray[Any]:
+        """A view of stored values as they lie in the file as (volumes, slices, rows, columns)."""
+        return self.axes.upright(raw.reshape((*raw.shape[:3], self.volumes), order="F"))
+
+    def _place(self, index: int) -> tuple[int, int]:
+        """Volume, and slice in it."""
+        return divmod(index, self.shape[1] // self.volumes)
 
     def missing(self) -> tuple[int, ...]:
-        """Blank slices (one value throughout, or NaN) between slices that are not blank.
+        """Blank slices (one value throughout, or NaN) between slices of their volume that are not blank.
 
         A NIfTI file has no positions, so a slot that was never acquired can only show as a blank.
         """
         pixels = self.read(0, self.shape[1])
         plane = pixels.values[0].reshape(self.shape[1], -1)
         blank = (plane.min(axis=1) == plane.max(axis=1)) | ~pixels.valid[0].reshape(self.shape[1], -1).any(axis=1)
-        filled = np.flatnonzero(~blank)
-        if not len(filled):
-            return ()
-        return tuple(int(i) for i in np.flatnonzero(blank) if filled[0] < i < filled[-1])
+        found: list[int] = []
+        for volume in np.split(np.arange(self.shape[1]), self.volumes):
+            seen = volume[~blank[volume]]
+            found += [int(i) for i in volume[blank[volume]] if len(seen) and seen[0] < i < seen[-1]]
+        return tuple(found)
 
     def template(self) -> Template:
         slope, intercept = _scaling(_load(self.path))
-        return Template.like(self, slope, intercept)
+        return replace(Template.like(self, slope, intercept), plane=self.axes.plane)
 
     def write_filled(self, destination: Path, patches: Iterable[Patch], provenance: Provenance) -> list[Path]:
         if not destination.name.endswith((".nii", ".nii.gz")):
             destination = destination / f"{_stem(self.path)}{'.nii.gz' if self.path.suffix == '.gz' else '.nii'}"
         image = _load(self.path)
-        try:
-            raw = np.array(image.dataobj.get_unscaled()).reshape((*image.shape[:2], self.shape[1]), order="F")
-        except Exception as error:
-            raise BrokenFile(
-                f"pixels cannot be read ({error})", where=self.path, do="restore it from its source"
-            ) from error
+        with _readable(self.path):
+            raw = np.array(image.dataobj.get_unscaled(), order="F")
         slope, intercept = _scaling(image)
-        made = np.zeros(raw.shape, dtype=np.uint8)
+        made = np.zeros_like(raw, dtype=np.uint8)
+        shown, shown_made = self._shown(raw), self._shown(made)
         for patch in patches:
-            rows, columns = patch.window.slices
-            region = (columns, rows, patch.slice)
-            fresh = to_stored(patch.values[0].T, raw.dtype, slope, intercept)
-            raw[region] = np.where(patch.made[0].T, fresh, raw[region])
-            made[region] |= patch.made[0].T.astype(np.uint8)
+            region = (*self._place(patch.slice), *patch.window.slices)
+            fresh = to_stored(patch.values[0], raw.dtype, slope, intercept)
+            shown[region] = np.where(patch.made[0], fresh, shown[region])
+            shown_made[region] |= patch.made[0].astype(np.uint8)
         filled = _alike(image, raw, slope, intercept)
         filled.header["descrip"] = f"partly synthetic: {provenance.tool} {provenance.version}".encode()[:79]
         mask_path = destination.with_name(f"{_stem(destination)}_made{destination.name[len(_stem(destination)) :]}")
         return [_save(filled, destination), _save(_alike(image, made, 1.0, 0.0), mask_path)]
+
+
+@contextmanager
+def _readable(path: Path) -> Iterator[None]:
+    """Say of pixels that cannot be read whose they are."""
+    try:
+        yield
+    except Exception as error:
+        raise BrokenFile(f"pixels cannot be read ({error})", where=path, do="restore it from its source") from error
+
+
+@lru_cache(maxsize=2)
+def _stored(path: Path, changed: int) -> NDArray[Any]:
+    """Stored values as they lie in the file: mapped, or unpacked once for all the windows that are read."""
+    return np.asanyarray(_load(path).dataobj.get_unscaled())
 
 
 def _stem(path: Path) -> str:
@@ -215,7 +242,7 @@ def _save(image: Any, destination: Path) -> Path:
 def write_sample(
     stem: Path, values: NDArray[np.floating[Any]], template: Template, provenance: Provenance
 ) -> list[Path]:
-    """A synthetic sample, (1, S, H, W) in physical units, as NIfTI in RAS axes.
+    """A synthetic sample, (1, S, H, W) in physical units, as NIfTI in the plane of its source.
 
     Raises:
         Unwritable: if there are several channels.
@@ -226,10 +253,7 @@ def write_sample(
     if dtype == np.int64:
         dtype = np.dtype(np.int32)
     stored = to_stored(values[0], dtype, template.slope, template.intercept).transpose(2, 1, 0)
-    # Rows run down and columns to the patient's left in the tile; NIfTI's axes run to the right and up.
-    between, rows, columns = template.spacing
-    affine = np.diag([-columns, -rows, between, 1.0])
-    affine[:3, 3] = [columns * (stored.shape[0] - 1) / 2, rows * (stored.shape[1] - 1) / 2, 0.0]
+    affine = affine_of(template.plane, stored.shape[::-1], template.spacing)
     image = (Nifti2Image if max(stored.shape) > 32767 else Nifti1Image)(stored, affine)
     image.header.set_xyzt_units("mm" if template.unit == "mm" else 0)
     image.header.set_slope_inter(template.slope, template.intercept)

@@ -12,6 +12,7 @@ from typing import Any, Literal, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from data_adapters.anatomy import Plane
 from data_adapters.errors import GeometryError, UserError
 
 Kind = Literal["image", "volume", "raster", "stack"]
@@ -103,7 +104,8 @@ class Template:
     """What is needed to write a sample into a format without the source at hand, and without a patient.
 
     ``low`` and ``high`` bound the physical values; ``slope`` and ``intercept`` turn stored integers of
-    ``dtype`` into them. ``spacing`` is that of the sample's pixels, in ``unit``.
+    ``dtype`` into them. ``spacing`` is that of the sample's pixels, in ``unit``; ``plane``, that of its slices
+    where a patient is shown.
     """
 
     format: str
@@ -120,6 +122,7 @@ class Template:
     unit: str = ""
     crs: str = ""
     nodata: float | None = None
+    plane: Plane = "axial"
 
     def as_dict(self) -> dict[str, Any]:
         return asdict(self)

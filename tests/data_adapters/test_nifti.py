@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from nibabel.affines import from_matvec
 from nibabel.eulerangles import euler2mat
-from nibabel.orientations import axcodes2ornt, inv_ornt_aff
+from nibabel.orientations import apply_orientation, axcodes2ornt, inv_ornt_aff, io_orientation, ornt_transform
 
 from data_adapters import Window, adapter
 from data_adapters.errors import BrokenFile, NotThisFormat, Unwritable
@@ -30,6 +30,19 @@ def oriented(codes, turn=0.0):
 def stored(path):
     """Values as they lie in the file."""
     return np.array(nibabel.load(path).dataobj.get_unscaled())
+
+
+READ = {"S": "LPS", "I": "LPS", "A": "LIP", "P": "LIP", "R": "PIR", "L": "PIR"}
+"""Where columns, rows and slices run as a radiologist sees them, by where the slices of the array run."""
+
+
+def shown(volume, affine):
+    """An array (X, Y, Z[, T]) as slices, rows and columns, volumes after each other; turned by nibabel."""
+    target = READ[nibabel.aff2axcodes(affine)[2]]
+    turned = apply_orientation(volume, ornt_transform(io_orientation(affine), axcodes2ornt(target)))
+    return np.moveaxis(turned.reshape(*turned.shape[:3], -1, order="F"), (3, 2, 1, 0), (0, 1, 2, 3)).reshape(
+        -1, *turned.shape[1::-1]
+    )
 
 
 def fields(path):
@@ -90,11 +103,13 @@ def test_orientations_are_kept_and_only_the_patch_changes(tmp_path, codes, turn)
     made = np.random.default_rng(0).random((1, 3, 4)) < 0.5
     filled, mask = scene.write_filled(tmp_path / "b.nii", [patch(scene, 2, window, 55.5, made)], provenance())
     assert_kept(source, filled)
-    where = np.zeros(SHAPE, bool)
-    where[2:6, 1:4, 2] = made[0].T
-    assert np.array_equal(stored(mask) > 0, where)
-    assert np.array_equal(stored(filled)[~where], stored(source)[~where])
-    assert (stored(filled)[where] == 105).all()
+    before, after, marked = (shown(stored(path), oriented(codes, turn)) for path in (source, filled, mask))
+    where = np.zeros(before.shape, bool)
+    where[2, 1:4, 2:6] = made[0]
+    assert np.array_equal(scene.read(0, scene.shape[1]).values[0], before * 0.5 + 3.0)
+    assert np.array_equal(marked > 0, where)
+    assert np.array_equal(after[~where], before[~where])
+    assert (after[where] == 105).all()
     assert (only(filled).read(2, 1, window).values[0][made] == 55.5).all()
 
 
@@ -103,11 +118,11 @@ def test_volumes_of_four_dimensions_follow_each_other(tmp_path, shape):
     volume = noise(shape, "int16")
     source = nifti(tmp_path / "a.nii", volume)
     scene = only(source)
-    flat = volume.reshape(*shape[:2], -1, order="F")
-    assert scene.shape == (1, flat.shape[2], shape[1], shape[0])
-    last = flat.shape[2] - 1
+    flat = shown(volume, nibabel.load(source).affine)
+    assert scene.shape == (1, *flat.shape)
+    assert np.array_equal(scene.read(0, len(flat)).values[0], flat)
     window = Window(1, 2, 3, 2)
-    assert np.array_equal(scene.read(last, 1, window).values[0, 0], flat[2:4, 1:4, last].T)
+    assert np.array_equal(scene.read(len(flat) - 1, 1, window).values[0, 0], flat[-1, 1:4, 2:4])
     filled = scene.write_filled(tmp_path / "b.nii", everything(scene), provenance())[0]
     assert bits_equal(stored(filled), volume)
     assert_kept(source, filled)
@@ -158,7 +173,7 @@ def test_a_pair_of_files_is_one_scene_and_is_written_as_one_file(tmp_path, kind)
     volume = noise(SHAPE, "int16")
     kind(volume, np.diag([2.0, 3.0, 4.0, 1.0])).to_filename(tmp_path / "a.hdr")
     scene = only(tmp_path)
-    assert np.array_equal(scene.read(0, 5).values[0], volume.transpose(2, 1, 0))
+    assert np.array_equal(scene.read(0, 5).values[0], shown(volume, np.eye(4)))
     filled = scene.write_filled(tmp_path / "out", [], provenance())[0]
     assert filled.name == "a.nii" and bits_equal(stored(filled), volume)
 
@@ -170,6 +185,17 @@ def test_blank_slices_between_others_are_missing(tmp_path):
     scene = only(nifti(tmp_path / "a.nii", volume))
     assert scene.missing() == (3, 4, 6)
     assert only(nifti(tmp_path / "b.nii", np.zeros(SHAPE, "int16"))).missing() == ()
+
+
+def test_slices_are_missing_inside_their_own_volume_alone(tmp_path):
+    volume = noise((7, 6, 5, 2), "int16")
+    volume[..., [0, 2, 4], 0] = 0
+    volume[..., [0, 1, 3], 1] = 0
+    scene = only(nifti(tmp_path / "a.nii", volume))
+    # Of the first volume the ends are not between slices, of the second the first two.
+    assert scene.missing() == (2, 8)
+    lengths = np.diff(scene.grid.positions)
+    assert lengths[4] > 50 * lengths[0] > 0
 
 
 def test_disagreeing_forms_are_said(tmp_path):
@@ -221,6 +247,23 @@ def test_a_sample_is_read_back_as_it_was_made(tmp_path, dtype, slope, intercept)
     assert image.get_data_dtype() != np.int64 and image.header.get_xyzt_units()[0] == "mm"
     assert b"synthetic" in image.header["descrip"].item()
     assert scene.template().slope == pytest.approx(slope)
+
+
+@pytest.mark.parametrize("codes", ["LPS", "LIP", "PIR", "RAS", "ASL", "SRP"])
+def test_a_sample_lies_in_the_plane_of_its_source(tmp_path, codes):
+    """What was seen as a row of a source is a row of a sample, toward the same side of the patient."""
+    source = nifti(tmp_path / "a.nii", noise(SHAPE, "int16"), affine=oriented(codes))
+    scene = only(source)
+    values = scene.read(0, scene.shape[1]).values
+    (path,) = adapter("nifti").write_sample(tmp_path / "s", values, scene.template(), provenance())
+    again = only(path)
+    assert np.array_equal(again.read(0, scene.shape[1]).values, values)
+    assert again.axes.plane == scene.axes.plane and again.grid.spacing == pytest.approx(scene.grid.spacing)
+    # In space, too: both hold the same values at the same places, but for a shift.
+    one, other = nibabel.load(source), nibabel.load(path)
+    assert np.array_equal(
+        nibabel.as_closest_canonical(one).get_fdata(), nibabel.as_closest_canonical(other).get_fdata()
+    )
 
 
 def test_several_channels_do_not_fit(tmp_path):
