@@ -63,3 +63,7 @@ class GridMismatch(DataError):
 
 class Unwritable(DataError):
     """The result cannot be written in the format that was asked for."""
+
+
+class NotDelivered(DataError):
+    """A server did not take what was written; the files themselves are whole."""

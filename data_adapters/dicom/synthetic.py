@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from pydicom.dataset import Dataset
-from pydicom.uid import ComputedRadiographyImageStorage, CTImageStorage, MRImageStorage
+from pydicom.uid import (
+    ComputedRadiographyImageStorage,
+    CTImageStorage,
+    DigitalXRayImageStorageForPresentation,
+    MRImageStorage,
+)
 
+from data_adapters.anatomy import COSINES, directions
 from data_adapters.dicom.common import (
     MAKER,
     code,
@@ -46,6 +53,9 @@ def write_synthetic(
     dtype = np.dtype(f"{'i' if signed else 'u'}{1 if bits <= 8 else 2}")
     lowest = -(1 << (bits - 1)) if signed else 0
     stored = to_stored(values[0], dtype, template.slope, template.intercept, lowest, lowest + (1 << bits) - 1)
+    if template.modality == "DX":
+        # PS3.3 C.8.11.3 knows unsigned pixels alone.
+        stored, template = _unsigned(stored, lowest), replace(template, slope=1.0, intercept=0.0)
     written = []
     for index, plane in enumerate(stored):
         path = stem.with_name(f"{stem.name}.dcm") if len(stored) == 1 else stem / f"slice_{index:04d}.dcm"
@@ -54,10 +64,14 @@ def write_synthetic(
     return written
 
 
+def _unsigned(stored: NDArray[Any], lowest: int) -> NDArray[Any]:
+    return (stored.astype(np.int64) - lowest).astype(f"u{stored.dtype.itemsize}")
+
+
 def _dataset(plane: NDArray[Any], index: int, bits: int, template: Template, provenance: Provenance) -> Dataset:
     dataset = Dataset()
     _patient_and_study(dataset, provenance)
-    dataset.Modality = "CR" if template.modality in ("DX", "CR") else template.modality
+    dataset.Modality = template.modality
     dataset.SeriesInstanceUID = uid(provenance, "series")
     dataset.SeriesNumber = 1
     dataset.Laterality = ""
@@ -107,9 +121,10 @@ def _in_space(dataset: Dataset, index: int, template: Template, provenance: Prov
     dataset.PositionReferenceIndicator = ""
     between, rows, columns = template.spacing
     dataset.PixelSpacing = decimals([rows, columns])
-    dataset.ImageOrientationPatient = decimals([1, 0, 0, 0, 1, 0])
-    corner = (-columns * (dataset.Columns - 1) / 2, -rows * (dataset.Rows - 1) / 2, index * between)
-    dataset.ImagePositionPatient = decimals(corner)
+    dataset.ImageOrientationPatient = decimals(COSINES[template.plane])
+    to_slice, to_row, to_column = directions(template.plane)
+    middle = to_row * rows * (dataset.Rows - 1) / 2 + to_column * columns * (dataset.Columns - 1) / 2
+    dataset.ImagePositionPatient = decimals((to_slice * index * between - middle).tolist())
     dataset.SliceThickness = decimal(between)
     dataset.PatientPosition = "HFS"
     dataset.AcquisitionNumber = 1
@@ -157,5 +172,24 @@ def _cr(dataset: Dataset, index: int, template: Template, provenance: Provenance
         dataset.ImagerPixelSpacing = decimals(template.spacing[1:])
 
 
-MODULES = {"CT": _ct, "MR": _mr, "CR": _cr, "DX": _cr}
+def _dx(dataset: Dataset, index: int, template: Template, provenance: Provenance) -> None:
+    """Digital X-ray for presentation (PS3.3 A.26): stored values are P-values and shown as they are, so that its
+    rescale is the identity (C.8.11.3) whatever that of the source was, as all this is in no unit."""
+    dataset.SOPClassUID = DigitalXRayImageStorageForPresentation
+    dataset.PresentationIntentType = "FOR PRESENTATION"
+    del dataset.Laterality
+    dataset.ImageLaterality = "U"
+    dataset.PatientOrientation = ["L", "F"]
+    dataset.AnatomicRegionSequence = []
+    dataset.PixelIntensityRelationship = "LOG"
+    dataset.PixelIntensityRelationshipSign = -1
+    dataset.RescaleSlope, dataset.RescaleIntercept, dataset.RescaleType = "1", "0", "US"
+    dataset.PresentationLUTShape = "IDENTITY"
+    dataset.AcquisitionContextSequence = []
+    dataset.DetectorType = ""
+    # Type 1 here: of a source that states none, a pixel is a millimetre.
+    dataset.ImagerPixelSpacing = decimals(template.spacing[1:] if template.unit == "mm" else (1, 1))
+
+
+MODULES = {"CT": _ct, "MR": _mr, "CR": _cr, "DX": _dx}
 """How each modality's own IOD is completed."""
