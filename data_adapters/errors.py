@@ -34,7 +34,11 @@ class BrokenFile(DataError):
 
 
 class NoPixels(DataError):
-    """The file is of a known format but holds no image (a structured report, a plan, a waveform)."""
+    """The file is of a known format but holds no image: ``what`` it is (a structured report, a plan, a waveform)."""
+
+    def __init__(self, what: str, *, where: str | Path | None = None) -> None:
+        self.what = what
+        super().__init__(f"holds no image ({what})", where=where, do="give the images it belongs to")
 
 
 class BurnedInText(DataError):

@@ -14,7 +14,7 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from data_adapters.errors import NothingFound, NotThisFormat, Unwritable, UserError
+from data_adapters.errors import NoPixels, NothingFound, NotThisFormat, Unwritable, UserError
 from data_adapters.scene import Provenance, Scene, Template
 
 GROUP = "augmentor.adapters"
@@ -75,11 +75,19 @@ def adapter(name: str) -> Adapter:
 
 
 def scan(path: Path) -> Inventory:
-    """Everything at a file or below a folder, from headers alone.
+    """Everything at a file or below a folder, from headers alone; objects without images are counted by what they are.
 
     Raises:
         NothingFound: if the path does not exist.
     """
+    found = _look(path)
+    empty = Counter(problem.what for problem in found.problems if isinstance(problem, NoPixels))
+    problems = tuple(problem for problem in found.problems if not isinstance(problem, NoPixels))
+    return replace(found, problems=problems, passed_over=dict(Counter(found.passed_over) + empty))
+
+
+def _look(path: Path) -> Inventory:
+    """Everything at a path, files without images among the problems."""
     if not path.exists():
         raise NothingFound("no such file or folder", where=path, do="check the path")
     files = [path] if path.is_file() else _files(path)
@@ -112,14 +120,18 @@ def open_scenes(path: Path) -> list[Scene]:
         UserError: the first problem, if nothing there could be opened.
         NothingFound: if nothing there is an image at all.
     """
-    inventory = scan(path)
+    inventory = _look(path)
     if inventory.scenes:
         return list(inventory.scenes)
-    if inventory.problems:
-        first = inventory.problems[0]
-        if len(inventory.problems) == 1:
-            raise first
-        raise type(first)(f"none of {len(inventory.problems)} files can be used; the first: {first}", where=path)
+    # What should have been an image is told before what is none.
+    problems = sorted(inventory.problems, key=lambda problem: isinstance(problem, NoPixels))
+    if len(problems) == 1:
+        raise problems[0]
+    if problems and isinstance(problems[0], NoPixels):
+        kinds = Counter(problem.what for problem in problems if isinstance(problem, NoPixels))
+        raise NoPixels(", ".join(f"{count} {what}" for what, count in kinds.most_common()), where=path)
+    if problems:
+        raise type(problems[0])(f"none of {len(problems)} files can be used; the first: {problems[0]}", where=path)
     raise NothingFound("no image in a known format", where=path, do=f"give a file or folder of {', '.join(adapters())}")
 
 

@@ -36,9 +36,8 @@ def scan(files: Sequence[Path]) -> tuple[list[Scene], list[UserError]]:
                 header = decode.read_header(path)
                 if len(header) == 0:
                     raise NotThisFormat("no DICOM element found", where=path, do="remove it or restore it")
-                if not decode.has_pixels(header):
-                    what = getattr(header.get("SOPClassUID"), "name", None) or header.get("Modality", "unknown object")
-                    raise NoPixels(f"holds no image ({what})", where=path, do="nothing; it is passed over")
+                if not decode.has_pixels(header) or str(header.get("Modality", "")) == "SEG":
+                    raise NoPixels(decode.kind_of(header), where=path)
                 if str(header.get("BurnedInAnnotation", "")).upper() == "YES":
                     raise BurnedInText(
                         "says that text is burned into its pixels", where=path, do="crop or mask it first"

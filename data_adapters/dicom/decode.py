@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -12,12 +12,16 @@ import numpy as np
 from numpy.typing import NDArray
 from pydicom import dcmread
 from pydicom.dataset import Dataset, FileDataset
-from pydicom.pixels.processing import apply_color_lut, apply_modality_lut
-from pydicom.pixels.utils import pixel_array
-from pydicom.uid import ExplicitVRBigEndian, ExplicitVRLittleEndian, ImplicitVRLittleEndian
+from pydicom.pixels.decoders.base import get_decoder
+from pydicom.pixels.processing import apply_color_lut, apply_modality_lut, convert_color_space
+from pydicom.uid import UID, ExplicitVRBigEndian, ExplicitVRLittleEndian, ImplicitVRLittleEndian, RLELossless
 
+from data_adapters.dicom import jpeg12
+from data_adapters.dicom.geometry import normal
 from data_adapters.errors import BrokenFile
 from data_adapters.scene import working_dtype
+
+jpeg12.register()
 
 
 @contextmanager
@@ -46,17 +50,49 @@ def read_header(path: Path, *, pixels: bool = False) -> FileDataset:
     return dataset
 
 
+def kind_of(header: FileDataset) -> str:
+    """What an object is: the name of its SOP class (PS3.6 table A-1), or else its modality."""
+    stated = header.get("SOPClassUID") or header.file_meta.get("MediaStorageSOPClassUID")
+    return str(UID(stated).name) if stated else str(header.get("Modality") or "unknown object")
+
+
 def has_pixels(header: Dataset) -> bool:
     """Whether a header belongs to an image (Rows and Columns are type 1 in every image module)."""
     return "Rows" in header and "Columns" in header
 
 
+def frame_count(header: Dataset) -> int:
+    """NumberOfFrames, 1 where none is stated.
+
+    Raises:
+        ValueError, TypeError: if it is no number.
+    """
+    return max(1, int(header.get("NumberOfFrames") or 1))
+
+
+def is_palette(header: Dataset) -> bool:
+    """Whether pixels are entries of a colour table (PS3.3 C.7.6.3.1.5)."""
+    return str(header.get("PhotometricInterpretation", "")) == "PALETTE COLOR"
+
+
+def is_colour(header: Dataset) -> bool:
+    """Whether a pixel is a colour: three samples, or an entry of a colour table."""
+    return int(header.get("SamplesPerPixel", 1)) == 3 or is_palette(header)
+
+
 def stored_dtype(header: Dataset) -> np.dtype[Any]:
-    """The numpy type of the stored pixels."""
-    if "BitsAllocated" not in header:
-        return np.dtype(np.float32)
-    bits = max(8, int(header.BitsAllocated))
-    return np.dtype(f"{'i' if header.get('PixelRepresentation', 0) else 'u'}{bits // 8}")
+    """The numpy type of the stored pixels; that of its entries for a colour table."""
+    bits = int(header.get("BitsAllocated", 32))
+    if "BitsStored" not in header:
+        return np.dtype(f"f{bits // 8}")
+    if is_palette(header):
+        return np.dtype(f"u{lut_bits(header) // 8}")
+    return np.dtype(f"{'i' if header.get('PixelRepresentation', 0) else 'u'}{max(8, bits) // 8}")
+
+
+def lut_bits(header: Dataset) -> int:
+    """Bits of each entry of a colour table: 8 or 16 (PS3.3 C.7.6.3.1.5)."""
+    return 16 if int(header.RedPaletteColorLookupTableDescriptor[2]) > 8 else 8
 
 
 def is_inverted(header: Dataset) -> bool:
@@ -66,12 +102,23 @@ def is_inverted(header: Dataset) -> bool:
 
 def inverted(stored: NDArray[Any], header: Dataset) -> NDArray[Any]:
     """Stored values mirrored within BitsStored; its own inverse."""
+    if stored.dtype.kind == "f":
+        return -stored
     top = (1 << int(header.BitsStored)) - 1
     return (-1 - stored) if header.get("PixelRepresentation", 0) else (top - stored)
 
 
+def limits(header: Dataset) -> tuple[int, int]:
+    """The smallest and largest value that BitsStored has room for."""
+    bits = int(header.get("BitsStored", 16))
+    lowest = -(1 << (bits - 1)) if header.get("PixelRepresentation", 0) else 0
+    return lowest, lowest + (1 << bits) - 1
+
+
 def rescale(header: Dataset, frame: int = 0) -> tuple[float, float]:
-    """Slope and intercept to physical units; enhanced objects keep them in functional groups."""
+    """Slope and intercept to physical units; enhanced objects keep them in functional groups, doses in a scaling."""
+    if "DoseGridScaling" in header:
+        return float(header.DoseGridScaling) or 1.0, 0.0
     for holder in (header, *_groups(header, "PixelValueTransformationSequence", frame)):
         if "RescaleSlope" in holder:
             slope = float(holder.RescaleSlope)
@@ -81,16 +128,24 @@ def rescale(header: Dataset, frame: int = 0) -> tuple[float, float]:
 
 def _groups(header: Dataset, sequence: str, frame: int = 0) -> list[Dataset]:
     """Items of a functional-group macro: the frame's own first, then the shared one (PS3.3 C.7.6.16)."""
-    found = []
-    own = header.get("PerFrameFunctionalGroupsSequence", [])
-    for groups in (own[frame : frame + 1], header.get("SharedFunctionalGroupsSequence", [])):
-        found += [item for group in groups for item in group.get(sequence, [])]
-    return found
+    return [item for groups in functional_groups(header, frame) for item in groups.get(sequence) or []]
+
+
+def functional_groups(header: Dataset, frame: int) -> list[Dataset]:
+    """What an enhanced object says of a frame: its own functional groups, then those that all frames share."""
+    own = header.get("PerFrameFunctionalGroupsSequence") or []
+    return [*own[frame : frame + 1], *(header.get("SharedFunctionalGroupsSequence") or [])]
 
 
 def position(header: Dataset, frame: int = 0) -> list[float] | None:
-    """ImagePositionPatient in mm, from the frame's functional group in enhanced objects."""
-    return _numbers(header, "ImagePositionPatient", "PlanePositionSequence", frame, 3)
+    """ImagePositionPatient in mm, from the frame's functional group in enhanced objects; in a dose, by its offset."""
+    corner = _numbers(header, "ImagePositionPatient", "PlanePositionSequence", frame, 3)
+    offsets, direction = header.get("GridFrameOffsetVector"), orientation(header)
+    if corner is None or direction is None or not isinstance(offsets, Sequence) or len(offsets) <= frame:
+        return corner
+    # Offsets start from zero or from the first plane's own place (PS3.3 C.8.8.3.2).
+    further = float(offsets[frame]) - float(offsets[0])
+    return (np.array(corner) + further * normal(direction)).tolist()
 
 
 def orientation(header: Dataset, frame: int = 0) -> list[float] | None:
@@ -98,10 +153,10 @@ def orientation(header: Dataset, frame: int = 0) -> list[float] | None:
     return _numbers(header, "ImageOrientationPatient", "PlaneOrientationSequence", frame, 6)
 
 
-def pixel_spacing(header: Dataset) -> list[float] | None:
+def pixel_spacing(header: Dataset, frame: int = 0) -> list[float] | None:
     """Distance between rows and between columns, in mm; of the detector where none is calibrated."""
-    found = _numbers(header, "PixelSpacing", "PixelMeasuresSequence", 0, 2)
-    found = found or _numbers(header, "ImagerPixelSpacing", "", 0, 2)
+    found = _numbers(header, "PixelSpacing", "PixelMeasuresSequence", frame, 2)
+    found = found or _numbers(header, "ImagerPixelSpacing", "", frame, 2)
     return found if found and min(found) > 0 else None
 
 
@@ -114,37 +169,86 @@ def _numbers(header: Dataset, keyword: str, sequence: str, frame: int, count: in
 
 
 def decode(path: Path, frame: int | None = None) -> tuple[NDArray[Any], FileDataset]:
-    """Stored pixels of one frame, (rows, columns) or (rows, columns, 3) as RGB, and the full data set.
+    """Stored words of one frame, and the full data set; as ``decode_frames``."""
+    (words,), dataset = decode_frames(path, [frame or 0])
+    return words, dataset
+
+
+def decode_frames(path: Path, frames: Sequence[int]) -> tuple[list[NDArray[Any]], FileDataset]:
+    """Stored words of some frames, each (rows, columns) or (rows, columns, 3), and the full data set.
+
+    Words are as they are stored, with whatever bits lie beside BitsStored. PhotometricInterpretation of the data
+    set becomes what the words are in, which a decoder may have changed (YBR_RCT comes out of JPEG 2000 as RGB).
 
     Raises:
         BrokenFile: if the pixels are truncated or no decoder reads them.
     """
     dataset = read_header(path, pixels=True)
+    syntax = dataset.file_meta.TransferSyntaxUID
     try:
         with lenient():
-            stored = pixel_array(dataset, index=frame if int(dataset.get("NumberOfFrames") or 1) > 1 else None)
-            if str(dataset.get("PhotometricInterpretation", "")) == "PALETTE COLOR":
-                stored = apply_color_lut(stored, dataset)
+            options: dict[str, Any] = {"correct_unused_bits": False} if keeps_words(syntax) else {}
+            found = list(get_decoder(syntax).iter_array(dataset, indices=frames, raw=True, **options))
     except Exception as error:
         raise BrokenFile(f"pixels cannot be decoded ({error})", where=path, do="restore it from its source") from error
-    return stored, dataset
+    dataset.PhotometricInterpretation = found[0][1]["photometric_interpretation"]
+    return [words for words, _ in found], dataset
+
+
+def keeps_words(syntax: UID) -> bool:
+    """Whether a transfer syntax stores every bit of BitsAllocated, as no image codestream does."""
+    return not syntax.is_encapsulated or syntax == RLELossless
+
+
+def field(header: Dataset) -> tuple[int, int]:
+    """BitsStored, and how many bits of a word lie below them (PS3.5 8.1.1); what makes no sense is taken as usual."""
+    allocated, bits = int(header.BitsAllocated), int(header.BitsStored)
+    high = int(header.get("HighBit", bits - 1)) if keeps_words(header.file_meta.TransferSyntaxUID) else bits - 1
+    if 0 < bits <= high + 1 <= allocated:
+        return bits, high + 1 - bits
+    return (bits if 0 < bits <= allocated else allocated), 0
+
+
+def in_field(words: NDArray[Any], header: Dataset) -> NDArray[Any]:
+    """Values of stored words: overlays and junk beside BitsStored are left out, the sign is carried on."""
+    if words.dtype.kind == "f" or int(header.BitsAllocated) == 1:
+        return words
+    bits, below = field(header)
+    allocated = words.dtype.itemsize * 8
+    return np.asarray((words << (allocated - bits - below)) >> (allocated - bits))
 
 
 def padding(header: Dataset) -> tuple[int, int] | None:
     """The first and last stored value that mean "not observed" (PS3.3 C.7.5.1.1.2), or None."""
-    if header.get("PixelPaddingValue") is None:
+    if header.get("PixelPaddingValue") is None or is_colour(header):
         return None
     value = int(header.PixelPaddingValue)
     limit = int(header.get("PixelPaddingRangeLimit", value))
+    if header.get("PixelRepresentation", 0):
+        # Writers are fond of stating a negative value as an unsigned word.
+        value, limit = (v - (1 << 16) if v >= 1 << 15 else v for v in (value, limit))
     return min(value, limit), max(value, limit)
 
 
 def physical(
-    stored: NDArray[Any], dataset: Dataset, frame: int = 0
+    words: NDArray[Any], dataset: Dataset, frame: int = 0
 ) -> tuple[NDArray[np.floating[Any]], NDArray[np.bool_]]:
-    """Values in physical units and where they were observed; MONOCHROME1 comes out upright."""
+    """Values in physical units, and where they were observed: (rows, columns), or (rows, columns, 3) as RGB.
+
+    MONOCHROME1 comes out upright.
+
+    Raises:
+        ValueError, NotImplementedError: if colours are in a space that is not known here.
+    """
+    stored = in_field(words, dataset)
     valid = np.ones(stored.shape, dtype=bool)
-    if (padded := padding(dataset)) is not None and stored.dtype.kind in "iu":
+    if is_colour(dataset):
+        rgb = _rgb(stored, dataset)
+        return rgb.astype(working_dtype(rgb.dtype)), np.ones(rgb.shape, dtype=bool)
+    if stored.dtype.kind == "f":
+        valid = np.isfinite(stored)
+        stored = np.nan_to_num(stored)
+    elif (padded := padding(dataset)) is not None:
         valid = (stored < padded[0]) | (stored > padded[1])
     if is_inverted(dataset):
         stored = inverted(stored, dataset)
@@ -153,3 +257,14 @@ def physical(
     slope, intercept = rescale(dataset, frame)
     values = stored.astype(np.float64) * slope + intercept
     return values.astype(working_dtype(stored.dtype, slope, intercept)), valid
+
+
+def _rgb(stored: NDArray[Any], header: Dataset) -> NDArray[Any]:
+    space = str(header.PhotometricInterpretation)
+    if space == "PALETTE COLOR":
+        return np.asarray(apply_color_lut(stored, header))
+    if space == "RGB":
+        return stored
+    if stored.dtype.itemsize > 1:
+        raise ValueError(f"{space} of {stored.dtype.itemsize * 8} bits is not known to the standard")
+    return np.asarray(convert_color_space(stored, space, "RGB"))

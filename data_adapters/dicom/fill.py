@@ -17,7 +17,8 @@ from data_adapters.errors import Unwritable
 from data_adapters.scene import Patch, Provenance, to_stored
 
 if TYPE_CHECKING:
-    from data_adapters.dicom.series import DicomScene, Frame
+    from data_adapters.dicom.series import DicomScene
+    from data_adapters.dicom.volumes import Frame
 
 MODIFYING = ("109103", "DCM", "Modifying Equipment")
 SOURCE = ("121322", "DCM", "Source image for image processing operation")

@@ -3,27 +3,26 @@
 from __future__ import annotations
 
 import hashlib
-import itertools
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 from pydicom.dataset import Dataset, FileDataset
 
 from data_adapters.dicom import decode
 from data_adapters.dicom.geometry import along_normal, find_slots
-from data_adapters.errors import BrokenFile, GeometryError, GridMismatch, UserError
+from data_adapters.dicom.volumes import Frame, Slice, Volume, apart, grouped, same_place, slices
+from data_adapters.errors import BrokenFile, DuplicatePositions, GeometryError, GridMismatch, UserError
 from data_adapters.scene import Channel, Grid, Kind, Patch, Pixels, Provenance, Scene, Template, Window, working_dtype
 
+MEASURES = "PixelMeasuresSequence"
 
-class Frame(NamedTuple):
-    """Where one slice lies: a file, and a frame in it (None for a file of one frame)."""
-
-    path: Path
-    frame: int | None
+COMPARED = 8
+"""Places that hold several slices whose pixels are compared."""
 
 
 @dataclass(frozen=True)
@@ -39,25 +38,38 @@ class DicomScene(Scene):
         shape = (channels, count, window.height, window.width)
         values = np.zeros(shape, dtype=working_dtype(np.dtype(self.dtype)))
         valid = np.zeros(shape, dtype=bool)
+        within: dict[Path, list[int]] = defaultdict(list)
         for index in range(count):
-            slot = self.slots[first + index]
-            if slot is None:
-                continue
-            stored, dataset = decode.decode(*slot)
-            if stored.shape[:2] != self.shape[2:]:
-                raise GridMismatch(
-                    f"{stored.shape[0]}x{stored.shape[1]} pixels in a series of {self.shape[2]}x{self.shape[3]}",
-                    where=slot.path,
-                    do="remove the odd slice from the series",
-                )
-            physical, observed = decode.physical(stored, dataset, slot.frame or 0)
-            if physical.ndim == 2:
-                physical, observed = physical[..., None], observed[..., None]
-            # A slice's own rescale may ask for more digits than its type.
-            values = values.astype(np.result_type(values, physical), copy=False)
-            values[:, index] = np.moveaxis(physical[rows, columns], -1, 0)
-            valid[:, index] = np.moveaxis(observed[rows, columns], -1, 0)
+            if (slot := self.slots[first + index]) is not None:
+                within[slot.path].append(index)
+        for path, indices in within.items():
+            frames = [at.frame or 0 for index in indices if (at := self.slots[first + index])]
+            stored, dataset = decode.decode_frames(path, frames)
+            for index, frame, words in zip(indices, frames, stored, strict=True):
+                physical, observed = self._physical(words, dataset, frame, path)
+                # A slice's own rescale may ask for more digits than its type.
+                values = values.astype(np.result_type(values, physical), copy=False)
+                values[:, index] = np.moveaxis(physical[rows, columns], -1, 0)
+                valid[:, index] = np.moveaxis(observed[rows, columns], -1, 0)
         return Pixels(values, valid)
+
+    def _physical(
+        self, words: NDArray[Any], dataset: FileDataset, frame: int, path: Path
+    ) -> tuple[NDArray[np.floating[Any]], NDArray[np.bool_]]:
+        """(rows, columns, channels) values of a frame and where they were observed."""
+        if words.shape[:2] != self.shape[2:]:
+            raise GridMismatch(
+                f"{words.shape[0]}x{words.shape[1]} pixels in a series of {self.shape[2]}x{self.shape[3]}",
+                where=path,
+                do="remove the odd slice from the series",
+            )
+        try:
+            physical, observed = decode.physical(words, dataset, frame)
+        except (ValueError, NotImplementedError, AttributeError) as error:
+            raise BrokenFile(f"pixels have no values ({error})", where=path, do="restore it from its source") from error
+        if physical.ndim == 2:
+            physical, observed = physical[..., None], observed[..., None]
+        return physical, observed
 
     def missing(self) -> tuple[int, ...]:
         super().missing()
@@ -67,8 +79,10 @@ class DicomScene(Scene):
         header = decode.read_header(self.files[0])
         slope, intercept = decode.rescale(header)
         bits = int(header.get("BitsStored", 16))
-        signed = bool(header.get("PixelRepresentation", 0))
-        lowest = -(1 << (bits - 1)) if signed else 0
+        lowest, highest = decode.limits(header)
+        if decode.is_palette(header):
+            bits = decode.lut_bits(header)
+            lowest, highest = 0, (1 << bits) - 1
         return Template(
             format="dicom",
             kind=self.kind,
@@ -76,7 +90,7 @@ class DicomScene(Scene):
             channels=self.channels,
             dtype=self.dtype,
             low=lowest * slope + intercept,
-            high=(lowest + (1 << bits) - 1) * slope + intercept,
+            high=highest * slope + intercept,
             slope=slope,
             intercept=intercept,
             bits=bits,
@@ -91,27 +105,25 @@ class DicomScene(Scene):
 
 
 def scenes(headers: Sequence[tuple[Path, FileDataset]]) -> tuple[list[Scene], list[UserError]]:
-    """Group image headers into scenes: by series, frame of reference, orientation, size and echo or phase.
+    """Group the frames of image headers into scenes, each one volume or image.
 
     A header whose values make no sense (a number that is none) gives an error and no scene.
     """
-    groups: dict[tuple[object, ...], list[list[tuple[Path, FileDataset]]]] = defaultdict(list)
+    frames: list[Slice] = []
     found: list[Scene] = []
     problems: list[UserError] = []
     for path, header in headers:
         try:
-            of_key = groups[_key(path, header)]
-            alike = next((members for members in of_key if _aligned(members[0][1], header)), None)
-            if alike is None:
-                of_key.append(alike := [])
-            alike.append((path, header))
+            if (samples := int(header.get("SamplesPerPixel", 1))) not in (1, 3):
+                raise ValueError(f"{samples} samples a pixel")
+            frames += slices(path, header)
         except (ValueError, TypeError, AttributeError) as error:
             problems.append(_senseless(path, error))
-    for members in itertools.chain.from_iterable(groups.values()):
+    for members in grouped(frames):
         try:
-            found.append(_scene(members))
+            found += [_scene(volume) for volume in apart(members)]
         except (ValueError, TypeError, AttributeError) as error:
-            problems.append(_senseless(members[0][0], error))
+            problems.append(_senseless(members[0].at.path, error))
     return sorted(found, key=lambda scene: scene.name), problems
 
 
@@ -119,64 +131,37 @@ def _senseless(path: Path, error: Exception) -> BrokenFile:
     return BrokenFile(f"a header value makes no sense ({error})", where=path, do="restore it from its source")
 
 
-def _key(path: Path, header: Dataset) -> tuple[object, ...]:
-    if decode.position(header) is None or decode.orientation(header) is None or _frames(header) > 1:
-        return (str(path),)
-    return (
-        str(header.get("SeriesInstanceUID") or path.parent),
-        str(header.get("FrameOfReferenceUID", "")),
-        (header.Rows, header.Columns),
-        str(header.get("EchoNumbers", "")),
-        str(header.get("TemporalPositionIdentifier", "")),
-        "LOCALIZER" in header.get("ImageType", []),
-    )
-
-
-def _aligned(one: Dataset, other: Dataset) -> bool:
-    """Whether orientation and spacing are equal but for rounding, which no key of rounded numbers can tell."""
-    return np.allclose(decode.orientation(one) or 0, decode.orientation(other) or 0, atol=1e-3) and np.allclose(
-        decode.pixel_spacing(one) or 0, decode.pixel_spacing(other) or 0, rtol=1e-3
-    )
-
-
-def _frames(header: Dataset) -> int:
-    return max(1, int(header.get("NumberOfFrames") or 1))
-
-
-def _scene(members: list[tuple[Path, FileDataset]]) -> DicomScene:
-    path, header = members[0]
-    frames = [
-        (Frame(p, f if _frames(h) > 1 else None), decode.position(h, f)) for p, h in members for f in range(_frames(h))
-    ]
-    where = path.parent if len(members) > 1 else path
-    direction = decode.orientation(header)
-    in_plane = decode.pixel_spacing(header)
+def _scene(volume: Volume) -> DicomScene:
+    members = volume.slices
+    header, direction, in_plane = members[0].header, members[0].orientation, members[0].spacing
+    files = tuple(dict.fromkeys(one.at.path for one in members))
+    where = files[0].parent if len(files) > 1 else files[0]
     trouble: GeometryError | None = None
-    slots: tuple[Frame | None, ...] = tuple(frame for frame, _ in frames)
-    placed = [p for _, p in frames if p is not None]
-    between = float(header.get("SpacingBetweenSlices") or header.get("SliceThickness") or 1.0)
-    distances: Sequence[float] = range(len(frames))
-    if len(frames) > 1 and len(placed) == len(frames) and direction is not None:
+    slots: tuple[Frame | None, ...] = tuple(one.at for one in members)
+    placed = [one.position for one in members if one.position is not None]
+    between = _between(header)
+    distances: Sequence[float] = [index * between for index in range(len(members))]
+    if len(members) > 1 and len(placed) == len(members) and direction is not None:
         positions = np.array(placed)
         try:
             regular = find_slots(positions, direction, where)
             row: list[Frame | None] = [None] * regular.count
-            for (frame, _), slot in zip(frames, regular.of, strict=True):
-                row[slot] = frame
+            for one, slot in zip(members, regular.of, strict=True):
+                row[slot] = one.at
             slots, between = tuple(row), regular.spacing
             distances = [slot * between for slot in range(len(row))]
         except GeometryError as error:
-            trouble = error
+            trouble = _told_copies(error, members) if isinstance(error, DuplicatePositions) else error
             order = np.argsort(along_normal(positions, direction), kind="stable")
-            slots = tuple(frames[i][0] for i in order)
+            slots = tuple(members[i].at for i in order)
             distances = along_normal(positions, direction)[order].tolist()
-            between = float(np.median(np.diff(distances)))
-    colour = int(header.get("SamplesPerPixel", 1)) == 3 or header.get("PhotometricInterpretation") == "PALETTE COLOR"
-    modality = str(header.get("Modality", "OT"))
-    unit = str(header.get("RescaleType", "")) or ("HU" if modality == "CT" else "")
-    channels = tuple(Channel(n) for n in ("red", "green", "blue")) if colour else (Channel(modality, unit),)
+            between = float(np.median(np.diff(distances))) or between
+    modality = str(header.get("Modality") or "OT")
+    unit = str(header.get("RescaleType", "")) or {"CT": "HU", "RTDOSE": "Gy"}.get(modality, "")
+    colours = ("red", "green", "blue") if decode.is_colour(header) else None
+    channels = tuple(Channel(name) for name in colours) if colours else (Channel(modality, unit),)
     kind: Kind = "volume" if len(slots) > 1 else "image"
-    spacing = (between, *(in_plane or (1.0, 1.0)))
+    down, across = in_plane or (1.0, 1.0)
     return DicomScene(
         name=where.name if where.is_dir() else where.stem,
         path=where,
@@ -186,17 +171,45 @@ def _scene(members: list[tuple[Path, FileDataset]]) -> DicomScene:
         shape=(len(channels), len(slots), int(header.Rows), int(header.Columns)),
         dtype=decode.stored_dtype(header).name,
         channels=channels,
-        grid=Grid(spacing, "mm" if in_plane else "pixels", "patient" if direction else "detector", tuple(distances)),
+        grid=Grid(
+            (between, down, across),
+            "mm" if in_plane else "pixels",
+            "patient" if direction else "detector",
+            tuple(distances),
+        ),
         group=_patient(header, where),
-        files=tuple(path for path, _ in members),
+        files=files,
         facts={
-            "SOP class": header.get("SOPClassUID", "").name if header.get("SOPClassUID") else "not stated",
+            "SOP class": decode.kind_of(header),
             "transfer syntax": header.file_meta.TransferSyntaxUID.name,
             "stored": f"{header.get('BitsStored', '?')} bits, {header.get('PhotometricInterpretation', '?')}",
+            **({"told apart by": volume.told_by} if volume.told_by else {}),
         },
         trouble=trouble,
         slots=slots,
     )
+
+
+def _between(header: FileDataset) -> float:
+    """The distance that a header states between its slices, 1 where none is."""
+    measures = [item for groups in decode.functional_groups(header, 0) for item in groups.get(MEASURES) or []]
+    stated = [holder.get(k) for holder in (header, *measures) for k in ("SpacingBetweenSlices", "SliceThickness")]
+    return next((abs(float(value)) for value in stated if value), 1.0)
+
+
+def _told_copies(error: DuplicatePositions, members: Sequence[Slice]) -> DuplicatePositions:
+    """The same error, saying whether slices at one place are copies of each other."""
+    alike = 0
+    shared = same_place(members)[:COMPARED]
+    try:
+        for first, *others in shared:
+            pixels = [decode.decode(*one.at)[0] for one in (first, *others)]
+            alike += all(np.array_equal(pixels[0], other) for other in pixels[1:])
+    except BrokenFile:
+        return error
+    said = {len(shared): "identical copies", 0: "different contents"}.get(alike, f"{alike} of {len(shared)} copies")
+    remedy = "remove the copies" if alike == len(shared) else error.do
+    return DuplicatePositions(f"{error.found}: {said}", where=error.where, do=remedy)
 
 
 def _patient(header: Dataset, where: Path) -> str:
