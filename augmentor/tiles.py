@@ -111,13 +111,15 @@ def _pad(
 ) -> tuple[NDArray[Value], NDArray[np.bool_]]:
     """Centre on a canvas of ``size``; padding repeats the edge and is not valid."""
     room = [wanted - there for wanted, there in zip(size, seen.shape, strict=True)]
+    if not any(room):
+        return values, seen
     margins = [(extra // 2, extra - extra // 2) for extra in room]
     return np.pad(values, ((0, 0), *margins), mode="edge"), np.pad(seen, margins)
 
 
 def grid_tile(pixels: NDArray[Any], valid: NDArray[np.bool_], size: tuple[int, ...]) -> Cut:
     """(C, *window) at full detail, padded where the scene is smaller than a tile."""
-    return Cut(*_pad(pixels.astype(np.float32), valid, size), (1.0,) * len(size))
+    return Cut(*_pad(pixels.astype(np.float32, copy=False), valid, size), (1.0,) * len(size))
 
 
 def starts(length: int, size: int, overlap: float) -> list[int]:

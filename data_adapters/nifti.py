@@ -142,21 +142,28 @@ class NiftiScene(Scene):
         image = _load(self.path)
         with _readable(self.path):
             shown = self._shown(_stored(self.path, self.path.stat().st_mtime_ns))
-            raw = np.stack([shown[self._place(first + index)][rows, columns] for index in range(count)])
+            runs = [shown[volume, part, rows, columns] for volume, part in self._runs(first, count)]
+            raw = runs[0] if len(runs) == 1 else np.concatenate(runs)
         slope, intercept = _scaling(image)
         working = working_dtype(np.dtype(self.dtype), slope, intercept)
-        values = raw.astype(working)
-        if (slope, intercept) != (1, 0):
+        if (slope, intercept) == (1, 0):
+            values = raw.astype(working)
+        else:
             values = (raw.astype(np.float64) * slope + intercept).astype(working)
-        return Pixels(np.nan_to_num(values[None]), np.isfinite(values[None]))
+        if raw.dtype.kind == "f":
+            return Pixels(np.nan_to_num(values[None]), np.isfinite(values[None]))
+        return Pixels(values[None], np.ones((1, *values.shape), dtype=bool))
 
     def _shown(self, raw: NDArray[Any]) -> NDArray[Any]:
         """A view of stored values as they lie in the file as (volumes, slices, rows, columns)."""
         return self.axes.upright(raw.reshape((*raw.shape[:3], self.volumes), order="F"))
 
-    def _place(self, index: int) -> tuple[int, int]:
-        """Volume, and slice in it."""
-        return divmod(index, self.shape[1] // self.volumes)
+    def _runs(self, first: int, count: int) -> Iterator[tuple[int, slice]]:
+        """Volume by volume, the slices of it among ``count`` from ``first`` on."""
+        depth = self.shape[1] // self.volumes
+        for volume in range(first // depth, (first + count - 1) // depth + 1):
+            start = volume * depth
+            yield volume, slice(max(first, start) - start, min(first + count, start + depth) - start)
 
     def missing(self) -> tuple[int, ...]:
         """Blank slices (one value throughout, or NaN) between slices of their volume that are not blank.
@@ -186,7 +193,7 @@ class NiftiScene(Scene):
         made = np.zeros_like(raw, dtype=np.uint8)
         shown, shown_made = self._shown(raw), self._shown(made)
         for patch in patches:
-            region = (*self._place(patch.slice), *patch.window.slices)
+            region = (*divmod(patch.slice, shown.shape[1]), *patch.window.slices)
             fresh = to_stored(patch.values[0], raw.dtype, slope, intercept)
             shown[region] = np.where(patch.made[0], fresh, shown[region])
             shown_made[region] |= patch.made[0].astype(np.uint8)

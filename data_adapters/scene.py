@@ -6,6 +6,7 @@ import abc
 import hashlib
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
@@ -60,10 +61,10 @@ class Pixels:
     values: NDArray[np.floating[Any]]
     valid: NDArray[np.bool_]
 
-    @property
+    @cached_property
     def seen(self) -> NDArray[np.bool_]:
         """Where every channel was observed: (slices, rows, columns)."""
-        return np.asarray(self.valid.all(axis=0))
+        return self.valid[0] if len(self.valid) == 1 else np.asarray(self.valid.all(axis=0))
 
 
 @dataclass(frozen=True)
