@@ -1,4 +1,4 @@
-"""GeoTIFF: single rasters, per-band files of one product, dated stacks of one footprint."""
+"""GeoTIFF and JPEG 2000: single rasters, per-band files of one product, dated stacks of one place."""
 
 from __future__ import annotations
 
@@ -13,20 +13,24 @@ from data_adapters.errors import Unwritable, UserError
 from data_adapters.scene import Provenance, Scene, Template
 
 NAME = "geotiff"
-SUFFIXES = (".tif", ".tiff")
+SUFFIXES = (".tif", ".tiff", ".jp2")
+TIFF = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
+JP2 = b"\0\0\0\x0cjP  \r\n\x87\n"
+"""The signature box of ISO/IEC 15444-1, annex I.5.1."""
 
 
 def claims(path: Path, head: bytes) -> bool:
-    """Whether the content starts as TIFF or BigTIFF, in either byte order."""
+    """Whether the content starts as TIFF or BigTIFF, in either byte order, or as JPEG 2000 does."""
     if path.suffix.lower() in (".msk", ".ovr"):
         # An external mask or overview: part of the raster beside it, and read with it.
         return False
-    return head[:4] in (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
+    return head[:4] in TIFF or head.startswith(JP2)
 
 
 def scan(files: Sequence[Path]) -> tuple[list[Scene], list[UserError]]:
     """Scenes from headers alone: per-band files joined, dated files on one grid stacked."""
-    from data_adapters.geotiff.rasters import products, read_file, stacks
+    from data_adapters.geotiff.products import products, stacks
+    from data_adapters.geotiff.rasters import read_file
     from data_adapters.geotiff.scenes import scene
 
     headers, problems = [], list[UserError]()
@@ -35,8 +39,8 @@ def scan(files: Sequence[Path]) -> tuple[list[Scene], list[UserError]]:
             headers.append(read_file(path))
         except UserError as error:
             problems.append(error)
-    found = [scene(row) for row in stacks(products(headers))]
-    return sorted(found, key=lambda s: s.name), problems
+    rows, mismatches = stacks(products(headers))
+    return sorted(map(scene, rows), key=lambda s: s.name), [*problems, *mismatches]
 
 
 def write_sample(

@@ -1,13 +1,9 @@
-"""GeoTIFF headers, and how files make scenes: bands of one product, dates of one footprint."""
+"""GeoTIFF and JPEG 2000 headers: what one file holds, and where it lies."""
 
 from __future__ import annotations
 
-import re
 import warnings
-from collections import defaultdict
-from collections.abc import Sequence
-from dataclasses import dataclass
-from datetime import date
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -17,11 +13,9 @@ from rasterio.enums import ColorInterp
 from rasterio.errors import NotGeoreferencedWarning, RasterioError
 
 from data_adapters.errors import BrokenFile
+from data_adapters.geotiff.dates import acquired
+from data_adapters.geotiff.names import CLASSES, named
 from data_adapters.scene import working_dtype
-
-BAND = re.compile(r"_(B\d{1,2}A?)(?=[_.])", re.IGNORECASE)
-DAY = re.compile(r"(?<!\d)((?:19|20)\d{2})-?([01]\d)-?([0-3]\d)(?!\d)")
-LANDSAT_DAY = re.compile(r"L[A-Z]\d{7}((?:19|20)\d{2})(\d{3})")
 
 
 def open_raster(path: Path, mode: str = "r", **options: Any) -> Any:
@@ -40,9 +34,13 @@ def open_raster(path: Path, mode: str = "r", **options: Any) -> Any:
 
 @dataclass(frozen=True)
 class RasterFile:
-    """The header of one GeoTIFF. ``bands`` are the 1-based indices that hold data; ``alpha`` says where."""
+    """The header of one raster. ``bands`` are the 1-based indices that hold the image; ``alpha`` says where.
+
+    ``apart`` names the bands of classes or bits (a Sentinel-2 SCL among reflectances), which are no part of it.
+    """
 
     path: Path
+    driver: str
     height: int
     width: int
     bands: tuple[int, ...]
@@ -56,7 +54,13 @@ class RasterFile:
     offsets: tuple[float, ...]
     gcps: tuple[tuple[float, ...], ...]
     day: str
+    apart: tuple[tuple[str, int], ...]
     facts: tuple[tuple[str, str], ...]
+
+    @property
+    def upright(self) -> bool:
+        """Whether the file lies on a map, its rows and columns along the axes."""
+        return bool(self.crs) and not self.gcps and self.transform.b == 0 and self.transform.d == 0
 
     @property
     def grid(self) -> tuple[object, ...]:
@@ -69,6 +73,13 @@ class RasterFile:
         stored = np.dtype(self.dtype)
         return np.result_type(*(working_dtype(stored, s, o) for s, o in zip(self.scales, self.offsets, strict=True)))
 
+    def layers(self) -> dict[str, RasterFile]:
+        """The bands kept apart, by name, each as a raster of its own whose stored values are its values."""
+        return {
+            name: replace(self, bands=(band,), names=(name,), scales=(1.0,), offsets=(0.0,), apart=())
+            for name, band in self.apart
+        }
+
 
 def read_file(path: Path) -> RasterFile:
     """Read a header; pixels are not touched.
@@ -78,13 +89,15 @@ def read_file(path: Path) -> RasterFile:
     """
     with open_raster(path) as data:
         alpha = tuple(i for i, c in zip(data.indexes, data.colorinterp, strict=True) if c == ColorInterp.alpha)
-        bands = tuple(i for i in data.indexes if i not in alpha)
+        said = {i: data.descriptions[i - 1] or data.tags(i).get("DESCRIPTION", "") for i in data.indexes}
+        apart = tuple((said[i].upper(), i) for i in data.indexes if CLASSES.fullmatch(said[i]))
+        bands = tuple(i for i in data.indexes if i not in alpha and i not in dict(apart).values())
         if not bands:
-            bands, alpha = tuple(data.indexes), ()
-        own = BAND.search(path.name)
-        names = [data.descriptions[i - 1] or data.colorinterp[i - 1].name for i in bands]
-        if len(bands) == 1 and own and not data.descriptions[bands[0] - 1]:
-            names = [own.group(1).upper()]
+            bands, alpha, apart = tuple(data.indexes), (), ()
+        names = [said[i] or data.colorinterp[i - 1].name for i in bands]
+        own = named(path)
+        if len(bands) == 1 and not said[bands[0]] and (own.band or own.layer):
+            names = [own.band or own.layer]
         if len(set(names)) < len(names):
             names = [f"band{i}" for i in bands]
         dtypes = {data.dtypes[i - 1] for i in bands}
@@ -102,8 +115,10 @@ def read_file(path: Path) -> RasterFile:
             facts.append(("ground control points", str(len(data.gcps[0]))))
         if not (data.transform.b == 0 and data.transform.d == 0):
             facts.append(("warning", "rotated grid: used in pixel space"))
+        located = bool(data.crs or data.gcps[0])
         return RasterFile(
             path,
+            data.driver,
             data.height,
             data.width,
             bands,
@@ -116,54 +131,7 @@ def read_file(path: Path) -> RasterFile:
             tuple(data.scales[i - 1] for i in bands),
             tuple(data.offsets[i - 1] for i in bands),
             tuple((g.row, g.col, g.x, g.y) for g in data.gcps[0]),
-            _day(path, data.tags()),
+            acquired(path, {**data.tags(ns="IMAGERY"), **data.tags()}, located=located),
+            apart,
             tuple(facts),
         )
-
-
-def _day(path: Path, tags: dict[str, str]) -> str:
-    """Acquisition date, ISO, from metadata or the name; empty where there is none."""
-    for text in (tags.get("ACQUISITION_DATE", ""), path.name):
-        if found := DAY.search(text):
-            try:
-                return date(*(int(part) for part in found.groups())).isoformat()
-            except ValueError:
-                continue
-    if found := LANDSAT_DAY.search(path.name):
-        return date.fromordinal(date(int(found.group(1)), 1, 1).toordinal() + int(found.group(2)) - 1).isoformat()
-    return ""
-
-
-Product = tuple[RasterFile, ...]
-"""Files whose bands together are one acquisition: usually one file, or one file a band."""
-
-
-def products(files: Sequence[RasterFile]) -> list[Product]:
-    """Join per-band files of one folder, equal but for the band in their names, where their grids agree."""
-    groups: dict[tuple[object, ...], list[RasterFile]] = defaultdict(list)
-    for file in files:
-        stem = BAND.sub("", file.path.name) if len(file.bands) == 1 else file.path.name
-        groups[(file.path.parent, stem, file.grid, file.dtype)].append(file)
-
-    def band_number(file: RasterFile) -> tuple[int, str]:
-        digits = re.sub(r"\D", "", file.names[0])
-        return (int(digits) if digits else 0, file.names[0])
-
-    return [tuple(sorted(members, key=band_number)) for members in groups.values()]
-
-
-def stacks(found: Sequence[Product]) -> list[list[Product]]:
-    """Join products of one folder into stacks where grid, bands and type agree and the dates differ."""
-    groups: dict[tuple[object, ...], list[Product]] = defaultdict(list)
-    for product in found:
-        first = product[0]
-        home = first.path.parent.parent if len(product) > 1 else first.path.parent
-        names = tuple(name for file in product for name in file.names)
-        alone = () if first.day else (first.path,)
-        groups[(home, first.grid, names, first.dtype, *alone)].append(product)
-    rows: list[list[Product]] = []
-    for members in groups.values():
-        members = sorted(members, key=lambda p: (p[0].day, p[0].path))
-        days = {p[0].day for p in members}
-        rows += [members] if len(days) == len(members) else [[p] for p in members]
-    return rows

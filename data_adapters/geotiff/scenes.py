@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections import Counter
+from collections.abc import Iterable
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from datetime import date
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -13,64 +15,109 @@ import numpy as np
 from numpy.typing import NDArray
 from rasterio.windows import Window as RasterWindow
 
-from data_adapters.errors import BrokenFile
-from data_adapters.geotiff.rasters import Product, RasterFile, open_raster
-from data_adapters.scene import (
-    Channel,
-    Grid,
-    Patch,
-    Pixels,
-    Provenance,
-    Scene,
-    Template,
-    Window,
-)
+from data_adapters.errors import BrokenFile, Unwritable
+from data_adapters.geotiff.names import delivery
+from data_adapters.geotiff.products import Placed, Product, Stack
+from data_adapters.geotiff.rasters import RasterFile, open_raster
+from data_adapters.scene import Channel, Grid, Patch, Pixels, Provenance, Scene, Template, Window
 
 
 @dataclass(frozen=True)
 class GeoTiffScene(Scene):
-    """``acquisitions[s]`` are the files of slice s, whose bands in order are the scene's channels."""
+    """``acquisitions[s]`` is the product of slice s, whose files' bands in order are the scene's channels."""
 
     acquisitions: tuple[Product, ...] = ()
 
     def read(self, first: int, count: int, window: Window | None = None) -> Pixels:
         window = window or self.plane
         shape = (self.shape[0], count, window.height, window.width)
-        working = np.result_type(*(file.working for product in self.acquisitions for file in product))
+        working = np.result_type(*(placed.file.working for p in self.acquisitions for placed in p.files))
         values = np.zeros(shape, dtype=working)
         valid = np.zeros(shape, dtype=bool)
         for index in range(count):
             channel = 0
-            for file in self.acquisitions[first + index]:
-                span = slice(channel, channel + len(file.bands))
-                values[span, index], valid[span, index] = read_window(file, window)
-                channel += len(file.bands)
+            for placed in self.acquisitions[first + index].files:
+                span = slice(channel, channel + len(placed.file.bands))
+                _read_onto(placed, window, values[span, index], valid[span, index])
+                channel += len(placed.file.bands)
         return Pixels(values, valid)
 
+    def covered(self, window: Window) -> NDArray[np.bool_]:
+        """Where each date's files lie in a window of the grid that holds them all: (S, h, w)."""
+        found = np.zeros((self.shape[1], window.height, window.width), dtype=bool)
+        for index, product in enumerate(self.acquisitions):
+            placed = product.files[0]
+            rows = slice(max(0, placed.row - window.row), max(0, placed.bottom - window.row))
+            columns = slice(max(0, placed.column - window.column), max(0, placed.right - window.column))
+            found[index, rows, columns] = True
+        return found
+
+    @cached_property
+    def layers(self) -> dict[str, Scene]:
+        """What came with the image and is none, by name: classes, quality bits, probabilities, on the scene's grid.
+
+        A layer that only some dates have is a stack of those.
+        """
+        names = dict.fromkeys(name for product in self.acquisitions for name, _ in product.layers)
+        return {name: self._layer(name) for name in names}
+
+    def _layer(self, name: str) -> Scene:
+        having = [(i, p, dict(p.layers)[name]) for i, p in enumerate(self.acquisitions) if name in dict(p.layers)]
+        first = having[0][2].file
+        bands = len(first.bands)
+        return replace(
+            self,
+            name=f"{self.name}_{name}",
+            path=first.path,
+            shape=(bands, len(having), *self.shape[2:]),
+            dtype=first.dtype,
+            channels=tuple(Channel(n if bands > 1 else name) for n in first.names),
+            grid=replace(self.grid, positions=tuple(self.grid.positions[i] for i, _, _ in having)),
+            files=tuple(placed.file.path for _, _, placed in having),
+            dates=tuple(self.dates[i] for i, _, _ in having) if self.dates else (),
+            acquisitions=tuple(replace(p, files=(placed,), layers=()) for _, p, placed in having),
+        )
+
     def template(self) -> Template:
-        file = self.acquisitions[0][0]
+        file = self.acquisitions[0].files[0].file
         nodata = file.nodata if file.nodata is None or np.isfinite(file.nodata) else None
         return replace(Template.like(self, file.scales[0], file.offsets[0]), crs=file.crs, nodata=nodata)
 
     def write_filled(self, destination: Path, patches: Iterable[Patch], provenance: Provenance) -> list[Path]:
-        from data_adapters.geotiff.write import FilledFile
+        from data_adapters.geotiff.write import FilledFile, written_name
 
-        single = len(self.files) == 1 and destination.suffix.lower() in (".tif", ".tiff")
+        every = [placed for product in self.acquisitions for placed in product.files]
+        named_as_file = destination.suffix.lower() in (".tif", ".tiff")
+        if len(every) == 1 and destination.suffix.lower() == ".jp2":
+            raise Unwritable("JPEG 2000 cannot be rewritten in part", where=destination, do="name the output .tif")
+        shared = Counter(written_name(placed.file) for placed in every).most_common(1)[0][1] > 1
         with ExitStack() as stack:
             # The last file entered is the first one closed; none is renamed into place before all are done.
-            targets = {
-                path: FilledFile(path, destination if single else destination / path.name, provenance)
-                for path in self.files
-            }
-            for target in targets.values():
-                stack.enter_context(target)
+            targets: dict[Path, FilledFile] = {}
+            for placed in every:
+                # Dates in folders of their own may name their files alike.
+                folder = destination / placed.file.path.parent.name if shared else destination
+                alone = len(every) == 1 and named_as_file
+                to = destination if alone else folder / written_name(placed.file)
+                targets[placed.file.path] = stack.enter_context(FilledFile(placed, to, provenance))
             for patch in patches:
                 channel = 0
-                for file in self.acquisitions[patch.slice]:
-                    span = slice(channel, channel + len(file.bands))
-                    targets[file.path].lay_in(file, patch.window, patch.values[span], patch.made[span])
-                    channel += len(file.bands)
+                for placed in self.acquisitions[patch.slice].files:
+                    span = slice(channel, channel + len(placed.file.bands))
+                    targets[placed.file.path].lay_in(patch.window, patch.values[span], patch.made[span])
+                    channel += len(placed.file.bands)
         return [path for target in targets.values() for path in target.written]
+
+
+def _read_onto(placed: Placed, window: Window, values: NDArray[Any], valid: NDArray[np.bool_]) -> None:
+    """Read a file into (bands, h, w) arrays of a window of the scene, its pixels repeated where they are coarser."""
+    part = placed.part(window)
+    if part is None:
+        return
+    found = read_window(placed.file, part.own)
+    for array, out in zip(found, (values, valid), strict=True):
+        fine = array.repeat(placed.factor, axis=1).repeat(placed.factor, axis=2)
+        out[:, *part.target.slices] = fine[:, *part.crop.slices]
 
 
 def read_window(file: RasterFile, window: Window) -> tuple[NDArray[Any], NDArray[np.bool_]]:
@@ -103,36 +150,55 @@ def read_window(file: RasterFile, window: Window) -> tuple[NDArray[Any], NDArray
     return values, seen & opaque
 
 
-def scene(row: Sequence[Product]) -> GeoTiffScene:
+def scene(stack: Stack) -> GeoTiffScene:
     """The scene of one stack (or, with one date, of one raster)."""
-    first = row[0]
-    file = first[0]
-    dated = len(row) > 1
-    where = file.path if len(row) == len(first) == 1 else file.path.parent
-    if dated and len(first) > 1:
+    first = stack.products[0]
+    file = first.finest
+    dated = len(stack.products) > 1
+    where = file.path if len(stack.products) == len(first.files) == 1 else delivery(file.path)
+    if dated and (len(first.files) > 1 or where.suffix.upper() == ".SAFE"):
         where = where.parent
-    days = tuple(product[0].day for product in row) if file.day else ()
+    days = tuple(p.finest.day for p in stack.products) if file.day else ()
     start = date.fromisoformat(days[0]) if days else None
     positions = [float((date.fromisoformat(d) - start).days) for d in days] if start else [0.0]
     transform = file.transform
     rows, columns = abs(transform.e) or 1.0, abs(transform.a) or 1.0
-    channels = tuple(Channel(name) for member in first for name in member.names)
+    channels = tuple(Channel(name) for name in first.names)
     return GeoTiffScene(
-        name=where.stem if where.is_file() else where.name,
+        name=where.name if where.is_dir() else where.stem,
         path=where,
         format="geotiff",
         kind="stack" if dated else "raster",
         modality="",
-        shape=(len(channels), len(row), file.height, file.width),
+        shape=(len(channels), len(stack.products), stack.height, stack.width),
         dtype=file.dtype,
         channels=channels,
         grid=Grid((1.0, rows, columns), _unit(file.crs), "map" if file.crs else "pixels", tuple(positions)),
         group=str(where.name),
-        files=tuple(member.path for product in row for member in product),
-        facts=dict(file.facts),
+        files=tuple(placed.file.path for product in stack.products for placed in product.files),
+        facts={**dict(file.facts), **_joined_facts(stack)},
         dates=days,
-        acquisitions=tuple(row),
+        acquisitions=tuple(stack.products),
     )
+
+
+def _joined_facts(stack: Stack) -> dict[str, str]:
+    """What a user should know of how files were joined."""
+    facts = {}
+    first = stack.products[0]
+    coarse = [f"{n} by {p.factor}" for p in first.files if p.factor > 1 for n in p.file.names]
+    if coarse:
+        facts["coarser bands"] = ", ".join(coarse)
+    layers = dict.fromkeys(name for product in stack.products for name, _ in product.layers)
+    if layers:
+        facts["layers"] = ", ".join(layers)
+    aside = [name for product in stack.products for name in product.aside]
+    if aside:
+        facts["set aside"] = ", ".join(aside[:4]) + (f" and {len(aside) - 4} more" if len(aside) > 4 else "")
+    corners = {(p.files[0].row, p.files[0].column, p.files[0].bottom, p.files[0].right) for p in stack.products}
+    if len(corners) > 1:
+        facts["footprints"] = f"{len(corners)} that differ by whole pixels, on one grid that holds them all"
+    return facts
 
 
 def _unit(crs: str) -> str:

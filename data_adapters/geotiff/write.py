@@ -18,29 +18,34 @@ from rasterio.transform import from_origin
 from rasterio.windows import Window as RasterWindow
 
 from data_adapters.atomic import replacing
+from data_adapters.geotiff.coarse import Coarse
+from data_adapters.geotiff.cog import LOSSY, compression, custom_domains, layout, to_cog
+from data_adapters.geotiff.products import Placed
 from data_adapters.geotiff.rasters import RasterFile, open_raster
 from data_adapters.scene import Provenance, Template, Window, to_stored
-
-LOSSY = {"JPEG", "WEBP", "LERC", "LERC_DEFLATE", "LERC_ZSTD", "JXL"}
-"""Compressions whose blocks cannot be rewritten without changing observed pixels."""
 
 PROVENANCE = "AUGMENTOR_PROVENANCE"
 """The tag that says who made the pixels; of the default domain, the one that every copy by GDAL keeps."""
 
-OWN_DOMAINS = ("IMAGE_STRUCTURE", "DERIVED_SUBDATASETS", "RPC", "GEOLOCATION", "COLOR_PROFILE")
-"""Tag domains that GDAL copies or derives itself; it forgets others unless told."""
+
+def written_name(file: RasterFile) -> str:
+    """JPEG 2000 cannot be rewritten in part without loss, so it goes out as GeoTIFF."""
+    return file.path.name if file.driver == "GTiff" else f"{file.path.stem}.tif"
 
 
 class FilledFile:
-    """A copy of ``source`` being edited in place, beside a mask of what was made.
+    """A copy of a scene's file being edited in place, beside a mask of what was made.
 
     The copy is made byte by byte, so that tags, domains, masks, GCPs, RPCs, offsets and colour maps stay
     as they were; only blocks with holes are rewritten. A file in which nothing is made stays a byte copy.
     Files that GDAL reads with it (external masks and overviews, world files) are copied with it.
+    JPEG 2000 becomes a GeoTIFF of equal pixels and tags.
     """
 
-    def __init__(self, source: Path, destination: Path, provenance: Provenance) -> None:
-        self.source = source
+    def __init__(self, placed: Placed, destination: Path, provenance: Provenance) -> None:
+        self.placed = placed
+        self.file = placed.file
+        self.source = placed.file.path
         self.destination = destination
         self.provenance = provenance
         self.written: list[Path] = []
@@ -49,11 +54,15 @@ class FilledFile:
         self._mask: Any = None
         self._levels: list[int] = []
         self._cog: dict[str, Any] | None = None
+        self._coarse: Coarse | None = None
 
     def __enter__(self) -> FilledFile:
         self._copy = self._stack.enter_context(replacing(self.destination))
-        shutil.copyfile(self.source, self._copy)
         self.written.append(self.destination)
+        if self.file.driver != "GTiff":
+            self._convert()
+            return self
+        shutil.copyfile(self.source, self._copy)
         with open_raster(self.source) as data:
             companions = [Path(name) for name in data.files if Path(name).name.startswith(self.source.stem)]
         for companion in companions:
@@ -65,12 +74,36 @@ class FilledFile:
             self.written.append(beside)
         return self
 
-    def lay_in(self, file: RasterFile, window: Window, values: NDArray[Any], made: NDArray[np.bool_]) -> None:
-        """Replace pixels where ``made`` (bands, h, w); the rest of the window is written back as read."""
-        if not made.any():
+    def _convert(self) -> None:
+        """The copy as a GeoTIFF of whole numbers of bytes, whatever the source's compression and bit depth."""
+        bits = str(8 * np.dtype(self.file.dtype).itemsize)
+        options = {"compress": "deflate", "tiled": "YES", "BIGTIFF": "IF_SAFER", "NBITS": bits}
+        rasterio.shutil.copy(self.source, self._copy, driver="GTiff", **options)
+        with open_raster(self.source) as source:
+            domains = custom_domains(source)
+        with open_raster(self._copy, "r+") as data:
+            _say(data, domains)
+
+    def lay_in(self, window: Window, values: NDArray[Any], made: NDArray[np.bool_]) -> None:
+        """Replace pixels where ``made`` (bands, h, w), in a window of the scene; what lies outside the file is not it.
+
+        A pixel that is coarser than the scene's takes, in the end, the mean of what was made of it.
+        """
+        part = self.placed.part(window)
+        if part is None or not made[:, *part.target.slices].any():
             return
+        values, made = values[:, *part.target.slices], made[:, *part.target.slices]
+        if self.placed.factor == 1:
+            self._lay_in(part.own, values, made)
+            return
+        if self._coarse is None:
+            self._coarse = self._stack.enter_context(Coarse(self.file))
+        self._coarse.add(part, self.placed.factor, values, made)
+
+    def _lay_in(self, window: Window, values: NDArray[Any], made: NDArray[np.bool_]) -> None:
         if self._data is None:
             self._open()
+        file = self.file
         area = RasterWindow(window.column, window.row, window.width, window.height)
         dtype = np.dtype(file.dtype)
         for index, band in enumerate(file.bands):
@@ -87,29 +120,20 @@ class FilledFile:
 
     def _open(self) -> None:
         with open_raster(self.source) as source:
-            structure = source.tags(ns="IMAGE_STRUCTURE")
-            profile = {**source.profile, "count": 1, "dtype": "uint8", "nodata": None, "compress": "deflate"}
-            profile.pop("photometric", None)
-            profile.pop("predictor", None)
-            self._levels = source.overviews(1)
-            domains = {ns: source.tags(ns=ns) for ns in source.tag_namespaces() if ns not in OWN_DOMAINS}
-            block = source.block_shapes[0][0]
-        compression = structure.get("COMPRESSION", "NONE").split()[-1].upper()
-        lossy = compression in LOSSY
-        if structure.get("LAYOUT") == "COG":
-            self._cog = {
-                "compress": "deflate" if lossy else compression,
-                "blocksize": block,
-                "overviews": "AUTO" if self._levels else "NONE",
-                # Of GDAL 3.10, YES copies custom domains at the price of the bands' own tags.
-                "COPY_SRC_MDD": "YES" if domains else "AUTO",
-            }
+            profile = {**source.profile, "driver": "GTiff", "count": 1, "dtype": "uint8", "nodata": None}
+            profile["compress"] = "deflate"
+            for key in ("photometric", "predictor", "nbits"):
+                profile.pop(key, None)
+            self._levels = source.overviews(1) if source.driver == "GTiff" else []
+            domains = custom_domains(source)
+            lossy = self.file.driver == "GTiff" and compression(source) in LOSSY
+            if source.tags(ns="IMAGE_STRUCTURE").get("LAYOUT") == "COG":
+                self._cog = layout(source)
         if lossy:
             rasterio.shutil.copy(self.source, self._copy, driver="GTiff", compress="deflate", BIGTIFF="IF_SAFER")
         self._data = self._stack.enter_context(open_raster(self._copy, "r+", IGNORE_COG_LAYOUT_BREAK="YES"))
         if lossy:
-            for domain, tags in domains.items():
-                self._data.update_tags(ns=domain, **tags)
+            _say(self._data, domains)
         mask_path = self.destination.with_name(f"{self.destination.stem}_made.tif")
         temporary = self._stack.enter_context(replacing(mask_path))
         self._mask = self._stack.enter_context(open_raster(temporary, "w+", **profile))
@@ -129,19 +153,24 @@ class FilledFile:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        if kind is None and self._coarse is not None:
+            for window, values, made in self._coarse.means():
+                self._lay_in(window, values, made)
         if kind is None and self._data is not None:
             self._data.update_tags(**{PROVENANCE: json.dumps(self.provenance.as_dict(), default=str)})
             if self._levels:
                 self._data.build_overviews(self._levels, Resampling.average)
             if self._cog:
-                self._finish_cog(self._cog)
+                self._data.close()
+                to_cog(self._copy, **self._cog)
         self._stack.__exit__(kind, error, trace)
 
-    def _finish_cog(self, layout: dict[str, Any]) -> None:
-        """Editing broke the layout of a cloud-optimised file: lay it out anew, as it was."""
-        self._data.close()
-        with replacing(self._copy) as again:
-            rasterio.shutil.copy(self._copy, again, driver="COG", BIGTIFF="IF_SAFER", **layout)
+
+def _say(data: Any, domains: dict[str, dict[str, str]]) -> None:
+    """Write tags in domains of their own; XML is not tags, and comes with the copy."""
+    for domain, tags in domains.items():
+        if not domain.startswith("xml:"):
+            data.update_tags(ns=domain, **tags)
 
 
 def _avoid_nodata(stored: NDArray[Any], nodata: float | None) -> NDArray[Any]:

@@ -372,7 +372,9 @@ def test_the_date_may_stand_in_the_tags(tmp_path):
     assert only(tmp_path).dates == ("2024-01-01", "2024-02-01")
 
 
-@pytest.mark.parametrize("what", [{"size": (40, 57)}, {"dtype": "int16"}, {"bands": 2}, {"crs": "EPSG:32634"},
+@pytest.mark.parametrize("what", [{"dtype": "int16"}, {"bands": 2}, {"crs": "EPSG:32634"},
+                                  {"transform": from_origin(500000, 5000000, 10.1, 10)},
+                                  {"transform": from_origin(500004, 5000000, 10, 10)},
                                   {"transform": from_origin(0, 0, 10, 10)}, {"gcps": True}], ids=str)  # fmt: skip
 def test_dated_files_that_do_not_lie_on_each_other_are_no_stack(tmp_path, what):
     geotiff(tmp_path / "a_2024-01-01.tif")
@@ -502,7 +504,10 @@ def test_real_scenes_come_back_bit_for_bit(tmp_path, name):
     out = fill(path, tmp_path / "b.tif", [back, patch(scene, 0, Window(0, 0, 50, 60), 77)])[0]
     where = np.zeros(scene.shape[2:], bool)
     where[:50, :60] = True
-    assert bits_equal(raw(out)[:, ~where], raw(path)[:, ~where]) and (raw(out)[:, where] == 77).all()
+    image = scene.shape[0]
+    assert bits_equal(raw(out)[:, ~where], raw(path)[:, ~where]) and (raw(out)[:image, where] == 77).all()
+    # A scene classification is no reflectance, and stays as it was.
+    assert bits_equal(raw(out)[image:], raw(path)[image:]) and set(scene.layers) == ({"SCL"} if image == 4 else set())
     assert said(out) == said(path)
 
 

@@ -1,0 +1,54 @@
+"""Cloud-optimised GeoTIFF: laid out so that a part of it can be read over a network (OGC 21-026)."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import rasterio.shutil
+
+from data_adapters.atomic import replacing
+from data_adapters.geotiff.rasters import open_raster
+
+LOSSY = {"JPEG", "WEBP", "LERC", "LERC_DEFLATE", "LERC_ZSTD", "JXL"}
+"""Compressions whose blocks cannot be rewritten without changing observed pixels."""
+
+OWN_DOMAINS = ("IMAGE_STRUCTURE", "DERIVED_SUBDATASETS", "RPC", "GEOLOCATION", "COLOR_PROFILE")
+"""Tag domains that GDAL copies or derives itself; it forgets others unless told."""
+
+
+def compression(data: Any) -> str:
+    """The compression of an open raster, as the COG driver calls it."""
+    return data.tags(ns="IMAGE_STRUCTURE").get("COMPRESSION", "NONE").split()[-1].upper()
+
+
+def custom_domains(data: Any) -> dict[str, dict[str, str]]:
+    """Tags of an open raster in the domains that a copy forgets."""
+    return {ns: data.tags(ns=ns) for ns in data.tag_namespaces() if ns not in OWN_DOMAINS}
+
+
+def layout(data: Any) -> dict[str, Any]:
+    """How an open raster is laid out, as options of the COG driver; lossless where it was lossy."""
+    return {
+        "compress": "deflate" if compression(data) in LOSSY else compression(data),
+        "blocksize": data.block_shapes[0][0],
+        "overviews": "AUTO" if data.overviews(1) else "NONE",
+        # Of GDAL 3.10, YES copies custom domains at the price of the bands' own tags.
+        "COPY_SRC_MDD": "YES" if custom_domains(data) else "AUTO",
+    }
+
+
+def to_cog(path: Path, **options: Any) -> Path:
+    """Lay a GeoTIFF out anew as a cloud-optimised one, in its place, with overviews and all that it says.
+
+    ``options`` are those of GDAL's COG driver; without any, blocks of 512 and the file's own compression.
+
+    Raises:
+        BrokenFile: if the file cannot be read.
+    """
+    if not options:
+        with open_raster(path) as data:
+            options = {**layout(data), "blocksize": 512, "overviews": "AUTO"}
+    with replacing(path) as again:
+        rasterio.shutil.copy(path, again, driver="COG", BIGTIFF="IF_SAFER", **options)
+    return path
