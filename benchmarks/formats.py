@@ -131,7 +131,7 @@ def writing(folder: Path, count: int) -> dict[str, float]:
         for index in range(count):
             dataset = Dataset()
             for element in like:
-                dataset.add_new(element.tag, element.VR, element.value)
+                setattr(dataset, element.keyword, element.value)
             dataset.SOPInstanceUID = generate_uid(entropy_srcs=[str(index)])
             dataset.PixelData = stored[index % 64].tobytes()
             dataset.file_meta = FileMetaDataset(like.file_meta)

@@ -13,8 +13,10 @@ from typing import Any
 @contextmanager
 def replacing(destination: Path) -> Iterator[Path]:
     """Yield a temporary path in the same folder; on success it becomes ``destination``, else it is removed."""
-    fresh = [folder for folder in destination.parents if not folder.exists()]
-    destination.parent.mkdir(parents=True, exist_ok=True)
+    fresh = []
+    if not destination.parent.exists():
+        fresh = [folder for folder in destination.parents if not folder.exists()]
+        destination.parent.mkdir(parents=True, exist_ok=True)
     # The suffixes are kept because writers choose a format by them.
     temporary = destination.with_name(f".{os.getpid()}-{destination.name}")
     try:

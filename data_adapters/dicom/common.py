@@ -9,9 +9,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from pydicom.dataset import Dataset, FileMetaDataset
+from pydicom.pixels.utils import pack_bits
 from pydicom.uid import ExplicitVRLittleEndian, generate_uid
 
 from data_adapters.atomic import replacing
+from data_adapters.dicom import decode
 from data_adapters.scene import Provenance
 
 IMPLEMENTATION = generate_uid(entropy_srcs=["t2t-augmentor", "implementation"])
@@ -44,24 +46,40 @@ def contribution(provenance: Provenance, purpose: Dataset) -> Dataset:
 
 
 def set_pixels(dataset: Dataset, stored: NDArray[Any], padding: float | None = None) -> None:
-    """Put (rows, columns) stored values into a data set, native, with the range it has to state."""
-    dataset.Rows, dataset.Columns = stored.shape[:2]
-    dataset.BitsAllocated = stored.dtype.itemsize * 8
-    word = "SS" if stored.dtype.kind == "i" else "US"
-    counted = stored[stored != padding] if padding is not None and (stored != padding).any() else stored
-    for keyword, value in (("SmallestImagePixelValue", counted.min()), ("LargestImagePixelValue", counted.max())):
-        # Both are of 16 bits (PS3.6); of wider pixels the range is not stated.
-        if stored.dtype.itemsize <= 2:
-            dataset.add_new(keyword, word, int(value))
-        elif keyword in dataset:
-            del dataset[keyword]
+    """Put stored words into a data set, native, with the range it has to state.
+
+    They are (rows, columns) or (frames, rows, columns); three samples a pixel, where it has so many, come last.
+    """
+    samples = int(dataset.get("SamplesPerPixel", 1))
+    dataset.Rows, dataset.Columns = stored.shape[-3:-1] if samples > 1 else stored.shape[-2:]
+    single_bits = dataset.get("BitsAllocated") == 1
+    if not single_bits:
+        dataset.BitsAllocated = stored.dtype.itemsize * 8
+    _state_range(dataset, stored, padding)
     # What described compressed frames goes with them.
     for keyword in ("PixelData", "ExtendedOffsetTable", "ExtendedOffsetTableLengths"):
         if keyword in dataset:
             del dataset[keyword]
+    if samples > 1:
+        dataset.PlanarConfiguration = 0
     syntax = dataset.file_meta.TransferSyntaxUID if hasattr(dataset, "file_meta") else ExplicitVRLittleEndian
-    data = stored.astype(stored.dtype.newbyteorder("<" if syntax.is_little_endian else ">")).tobytes()
+    native = stored.astype(stored.dtype.newbyteorder("<" if syntax.is_little_endian else ">"))
+    data = pack_bits(stored, pad=False) if single_bits else native.tobytes()
     dataset.add_new("PixelData", "OB" if stored.dtype.itemsize == 1 else "OW", data + b"\0" * (len(data) % 2))
+
+
+def _state_range(dataset: Dataset, stored: NDArray[Any], padding: float | None) -> None:
+    """SmallestImagePixelValue and LargestImagePixelValue, where a gray value is a word of up to 16 bits (PS3.6)."""
+    gray = str(dataset.get("PhotometricInterpretation", "MONOCHROME2")).startswith("MONOCHROME")
+    lowest, highest = decode.limits(dataset)
+    word = "SS" if stored.dtype.kind == "i" else "US"
+    counted = stored[stored != padding] if padding is not None and (stored != padding).any() else stored
+    for keyword, value in (("SmallestImagePixelValue", counted.min()), ("LargestImagePixelValue", counted.max())):
+        # Words with more than a value in them have no range to state.
+        if gray and stored.dtype.itemsize <= 2 and lowest <= value <= highest:
+            dataset.add_new(keyword, word, int(value))
+        elif keyword in dataset:
+            del dataset[keyword]
 
 
 def decimal(value: float) -> str:
@@ -94,5 +112,6 @@ def save(dataset: Dataset, destination: Path) -> Path:
 
 def display_window(stored: NDArray[Any], slope: float, intercept: float) -> tuple[float, float]:
     """Window centre and width, in physical units, that show 99 % of the values."""
-    low, high = np.percentile(stored, (0.5, 99.5)) * slope + intercept
+    ordered = np.sort(stored, axis=None)
+    low, high = (float(ordered[round(part * (ordered.size - 1))]) * slope + intercept for part in (0.005, 0.995))
     return float(low + high) / 2, max(1.0, float(high - low))
