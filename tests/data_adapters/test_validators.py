@@ -116,6 +116,22 @@ def test_dcm2niix_reassembles_a_filled_ct_series(tmp_path, filled_ct):
     assert np.array_equal(np.asanyarray(volume.dataobj)[:, ::-1].transpose(2, 1, 0), values)
 
 
+@pytest.mark.parametrize("plane", ["axial", "coronal", "sagittal"])
+@pytest.mark.parametrize("modality", ["CT", "MR"])
+def test_a_series_of_every_plane_passes_and_reassembles_in_its_place(tmp_path, modality, plane):
+    """The DICOM series and the NIfTI volume of one sample are one volume in space to dcm2niix."""
+    known = template("dicom", modality=modality, channels=(Channel(modality),), plane=plane, **SAMPLES["MR"])
+    values = np.random.default_rng(0).integers(0, 4000, (1, 6, 16, 20)).astype(float)
+    files = adapter("dicom").write_sample(tmp_path / "s", values, known, provenance())
+    assert errors(run("dciodvfy", files[0])[1]) == []
+    assert errors(run("dcentvfy", *files)[1]) == []
+    volume = nibabel.as_closest_canonical(reassembled(files[0].parent, tmp_path / "nii"))
+    (path,) = adapter("nifti").write_sample(tmp_path / "s", values, known, provenance())
+    ours = nibabel.as_closest_canonical(nibabel.load(path))
+    assert np.array_equal(volume.get_fdata(), ours.get_fdata())
+    assert volume.header.get_zooms() == pytest.approx(ours.header.get_zooms(), rel=1e-4)
+
+
 def test_dcm2niix_reassembles_a_filled_mr_series(tmp_path):
     known = template("dicom", modality="MR", channels=(Channel("MR"),), low=0, high=4095, intercept=0.0)
     volume = phantoms.mr_volume(1, SIZE, 14)[None]
