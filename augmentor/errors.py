@@ -15,6 +15,7 @@ __all__ = [
     "RunError",
     "TooLittleContext",
     "TooLittleData",
+    "UnclearMask",
     "UserError",
     "WrongCondition",
 ]
@@ -50,6 +51,10 @@ class OutputInTheWay(UserError):
 
 class NothingToFill(UserError):
     """No hole was found, or nothing but holes."""
+
+
+class UnclearMask(UserError):
+    """A mask whose values nobody said the meaning of, or not such as it was said."""
 
 
 class TooLittleContext(UserError):

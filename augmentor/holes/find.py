@@ -4,17 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
 
-from augmentor.errors import NothingToFill
+from augmentor.errors import NothingToFill, UnclearMask
+from augmentor.holes.quality import WORDS, Meaning
 from data_adapters import Scene, Window, open_scenes
 from data_adapters.errors import GridMismatch
 
 Mask = NDArray[np.bool_]
 Holes = Callable[[Window], Mask]
 """A window -> (C, S, h, w), True where a pixel is to be rebuilt."""
+
+TOLERANCE = 0.05
+"""Pixels that a mask may be off its scene."""
 
 
 def missing_slices(scene: Scene) -> tuple[Holes, tuple[int, ...]]:
@@ -42,45 +47,138 @@ def missing_slices(scene: Scene) -> tuple[Holes, tuple[int, ...]]:
 
 
 def nodata(scene: Scene) -> Holes:
-    """Holes that are the scene's own unobserved pixels, band by band."""
-    return lambda window: ~scene.read(0, scene.shape[1], window).valid
+    """Holes that are the scene's own unobserved pixels, band by band, as far as its files reach."""
+    return lambda window: ~scene.read(0, scene.shape[1], window).valid & _reached(scene, window)
 
 
-def masked(scene: Scene, mask: Path) -> Holes:
-    """Holes where a mask file on the scene's grid is not zero (its first band); dates are matched by date.
+def masked(scene: Scene, mask: Path, meaning: str = "") -> Holes:
+    """Holes where a mask says that the scene is covered; dates are matched by date.
+
+    ``mask`` is a file or folder on the scene's grid, or one coarser by a whole factor (its first band counts); or the
+    name of what came with the scene: a layer of its product (``scl``, ``qa_pixel``, ``bqa``), or one of its bands,
+    which is then a class map and never filled. ``meaning`` is one of ``augmentor.holes.quality``; what the mask's own
+    names say, when empty.
 
     Raises:
         GridMismatch: if the mask's rows, columns, slices or dates are not the scene's.
+        UnclearMask: if no file and no layer has the name, or the meaning is none.
     """
-    found = open_scenes(mask)
-    if len(found) != 1:
-        raise GridMismatch(
-            f"{len(found)} scenes where one mask was expected", where=mask, do="give one mask, or one stack"
+    cover, band, names = _cover(scene, mask)
+    said = Meaning.parse(meaning) if meaning else Meaning.of_names(names)
+    if not meaning and band is not None and said == Meaning("mask"):
+        raise UnclearMask(
+            f"nothing says what the values of band {mask} mean",
+            where=scene.path,
+            do=f"say so (one of {', '.join(WORDS)}), or name the band in its file, e.g. SCL",
         )
-    cover = found[0]
-    if cover.shape[2:] != scene.shape[2:]:
+    factor = _factor(cover, scene, mask)
+    slices = _matching(cover, scene, mask)
+    whole_numbers = np.dtype(cover.dtype).kind in "iu"
+
+    def holes(window: Window) -> Mask:
+        first, last = min(slices), max(slices)
+        own, crop = _coarser(window, factor)
+        values = cover.read(first, last - first + 1, own).values[band or 0, [s - first for s in slices]]
+        covered = said.covered(values, whole_numbers=whole_numbers)
+        covered = covered.repeat(factor, axis=1).repeat(factor, axis=2)[:, *crop.slices]
+        found = np.repeat((covered & _reached(scene, window))[None], scene.shape[0], axis=0)
+        if band is not None:
+            found[band] = False
+        return found
+
+    return holes
+
+
+@runtime_checkable
+class Padded(Protocol):
+    """A scene whose dates reach differently far: ``covered`` says how far, (S, h, w) in a window."""
+
+    def covered(self, window: Window) -> Mask: ...
+
+
+@runtime_checkable
+class Layered(Protocol):
+    """A scene that came with quality layers, by name, each a scene on its grid."""
+
+    @property
+    def layers(self) -> dict[str, Scene]: ...
+
+
+@runtime_checkable
+class Located(Protocol):
+    """A scene whose upper left corner lies at a point (x, y) of a coordinate system; None where none is known."""
+
+    @property
+    def corner(self) -> tuple[str, float, float] | None: ...
+
+
+def _reached(scene: Scene, window: Window) -> Mask:
+    """Where a date's files reach, in a stack of files that do not all cover the same ground."""
+    return scene.covered(window) if isinstance(scene, Padded) else np.ones((1, 1, 1), dtype=bool)
+
+
+def _layers(scene: Scene) -> dict[str, Scene]:
+    return scene.layers if isinstance(scene, Layered) else {}
+
+
+def _cover(scene: Scene, mask: Path) -> tuple[Scene, int | None, list[str]]:
+    """The mask as a scene, the band of the scene itself that it is, and its names from the most telling one on."""
+    if mask.exists():
+        found = open_scenes(mask)
+        if len(found) != 1:
+            raise GridMismatch(
+                f"{len(found)} scenes where one mask was expected", where=mask, do="give one mask, or one stack"
+            )
+        cover = found[0]
+        for name, layer in _layers(cover).items():
+            # Of a whole product, or of an image with its classes, the layer is the mask.
+            if Meaning.of_names([name]) != Meaning("mask"):
+                return layer, None, [name, layer.files[0].stem]
+        return cover, None, [cover.channels[0].name, cover.files[0].stem, cover.name]
+    wanted = str(mask).lower()
+    layers = _layers(scene)
+    for name, layer in layers.items():
+        if wanted == name.lower():
+            return layer, None, [name, layer.files[0].stem]
+    for band, channel in enumerate(scene.channels):
+        if wanted == channel.name.lower():
+            return scene, band, [channel.name]
+    came = ", ".join([*(name.lower() for name in layers), *(c.name for c in scene.channels)])
+    raise UnclearMask(f"no such file, and no layer or band of the scene, which has {came}", where=mask, do="name one")
+
+
+def _factor(cover: Scene, scene: Scene, mask: Path) -> int:
+    """How many pixels of the scene make a side of the mask's."""
+    factor = max(1, round(scene.shape[2] / cover.shape[2]))
+    if (cover.shape[2] * factor, cover.shape[3] * factor) != scene.shape[2:]:
         raise GridMismatch(
             f"mask of {cover.shape[2]}x{cover.shape[3]} for a scene of {scene.shape[2]}x{scene.shape[3]}",
             where=mask,
             do="resample the mask onto the scene's grid",
         )
     if cover.grid.frame == scene.grid.frame == "map" and not np.allclose(
-        cover.grid.spacing[1:], scene.grid.spacing[1:], rtol=1e-6
+        cover.grid.spacing[1:], np.multiply(scene.grid.spacing[1:], factor), rtol=1e-6
     ):
         raise GridMismatch(
             "pixel sizes of mask and scene differ", where=mask, do="resample the mask onto the scene's grid"
         )
-    slices = _matching(cover, scene, mask)
+    here, there = (s.corner if isinstance(s, Located) else None for s in (scene, cover))
+    if here and there and here[0] == there[0]:
+        apart = np.abs(np.subtract(here[1:], there[1:])) / np.array(cover.grid.spacing[:0:-1])
+        if apart.max() > TOLERANCE:
+            raise GridMismatch(
+                f"the mask's corner lies {apart[1]:.4g} rows and {apart[0]:.4g} columns of it from the scene's",
+                where=mask,
+                do="cut or resample the mask onto the scene's grid",
+            )
+    return factor
 
-    def holes(window: Window) -> Mask:
-        first, last = min(slices), max(slices)
-        covered = cover.read(first, last - first + 1, window)
-        return np.broadcast_to(
-            (covered.values[:1] != 0)[:, [s - first for s in slices]],
-            (scene.shape[0], scene.shape[1], window.height, window.width),
-        )
 
-    return holes
+def _coarser(window: Window, factor: int) -> tuple[Window, Window]:
+    """The window on a grid coarser by a factor that holds a window, and where that lies in it when repeated."""
+    (row, above), (column, before) = divmod(window.row, factor), divmod(window.column, factor)
+    height, width = -(-(above + window.height) // factor), -(-(before + window.width) // factor)
+    return Window(row, column, height, width), Window(above, before, window.height, window.width)
 
 
 def _matching(cover: Scene, scene: Scene, mask: Path) -> list[int]:
@@ -103,19 +201,19 @@ def _matching(cover: Scene, scene: Scene, mask: Path) -> list[int]:
     return list(range(scene.shape[1]))
 
 
-def find(scene: Scene, mask: Path | None) -> tuple[Holes, str]:
+def find(scene: Scene, mask: Path | None, meaning: str = "") -> tuple[Holes, str]:
     """The holes of a scene and what they are called.
 
-    A mask rules where one is given. Without one, holes are the missing slices of a volume, and the nodata
-    of a raster or stack.
+    A mask rules where one is given: a path, or the name of a layer of the scene, as in ``masked``. Without one, holes
+    are the missing slices of a volume, and the nodata of a raster or stack.
 
     Raises:
-        NothingToFill, GeometryError, GridMismatch: as the functions above.
+        NothingToFill, GeometryError, GridMismatch, UnclearMask: as the functions above.
     """
     if mask is not None:
         if scene.trouble is not None:
             raise scene.trouble
-        return masked(scene, mask), f"pixels under {mask.name}"
+        return masked(scene, mask, meaning), f"pixels under {mask.name}"
     if scene.kind in ("raster", "stack"):
         return nodata(scene), "nodata pixels"
     if scene.kind == "image":

@@ -52,6 +52,16 @@ class GeoTiffScene(Scene):
             found[index, rows, columns] = True
         return found
 
+    @property
+    def corner(self) -> tuple[str, float, float] | None:
+        """Coordinate system (WKT), x and y of the upper left corner; None off the map."""
+        product = self.acquisitions[0]
+        if not product.finest.upright:
+            return None
+        placed = product.files[0]
+        step = product.finest.transform
+        return product.finest.crs, step.c - placed.column * step.a, step.f - placed.row * step.e
+
     @cached_property
     def layers(self) -> dict[str, Scene]:
         """What came with the image and is none, by name: classes, quality bits, probabilities, on the scene's grid.
