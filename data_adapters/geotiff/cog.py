@@ -41,7 +41,8 @@ def layout(data: Any) -> dict[str, Any]:
 def to_cog(path: Path, **options: Any) -> Path:
     """Lay a GeoTIFF out anew as a cloud-optimised one, in its place, with overviews and all that it says.
 
-    ``options`` are those of GDAL's COG driver; without any, blocks of 512 and the file's own compression.
+    ``options`` are those of GDAL's COG driver; without any, blocks of 512 and the file's own compression. Of a file
+    that has both, tags in domains of their own are kept and tags of single bands are not: GDAL 3.10 writes either.
 
     Raises:
         BrokenFile: if the file cannot be read.
