@@ -106,12 +106,14 @@ class FilledFile:
         file = self.file
         area = RasterWindow(window.column, window.row, window.width, window.height)
         dtype = np.dtype(file.dtype)
+        bits = self._data.tags(file.bands[0], ns="IMAGE_STRUCTURE").get("NBITS")
+        top = 2 ** int(bits) - 1 if bits and dtype.kind in "iu" else None
         for index, band in enumerate(file.bands):
             if not made[index].any():
                 continue
             raw = self._data.read(band, window=area)
-            fresh = to_stored(values[index], dtype, file.scales[index], file.offsets[index])
-            fresh = _avoid_nodata(fresh, file.nodata)
+            fresh = to_stored(values[index], dtype, file.scales[index], file.offsets[index], high=top)
+            fresh = _avoid_nodata(fresh, file.nodata, top)
             self._data.write(np.where(made[index], fresh, raw), band, window=area)
         touched = np.asarray(made.any(axis=0))
         self._mark_valid(file, area, touched)
@@ -173,15 +175,17 @@ def _say(data: Any, domains: dict[str, dict[str, str]]) -> None:
             data.update_tags(ns=domain, **tags)
 
 
-def _avoid_nodata(stored: NDArray[Any], nodata: float | None) -> NDArray[Any]:
-    """A made pixel never equals nodata: such values move by one count, or a little, and stay in the type.
+def _avoid_nodata(stored: NDArray[Any], nodata: float | None, top: int | None = None) -> NDArray[Any]:
+    """A made pixel never equals nodata: such values move by one count, or a little, and stay in the type, whose
+    largest value is ``top`` where a file has fewer bits.
 
     GDAL takes floats within some last digits of nodata for nodata, hence more than the next float.
     """
     if nodata is None or np.isnan(nodata):
         return stored
     if stored.dtype.kind != "f":
-        step = nodata + 1 if nodata < np.iinfo(stored.dtype).max else nodata - 1
+        largest = np.iinfo(stored.dtype).max if top is None else top
+        step = nodata + 1 if nodata < largest else nodata - 1
         return np.where(stored == nodata, step, stored).astype(stored.dtype)
     near = np.abs(stored.astype(np.float64) - nodata) <= 1e-6 * abs(nodata)
     step = nodata * (1 - 2e-6) if nodata else float(np.finfo(stored.dtype).tiny)
