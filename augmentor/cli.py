@@ -6,9 +6,12 @@ import sys
 from collections.abc import Callable
 from functools import wraps
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
+
+if TYPE_CHECKING:
+    from data_adapters import Delivery
 
 PATH = click.Path(path_type=Path)
 
@@ -34,6 +37,23 @@ def answers(verb: Callable[..., Any]) -> Callable[..., Any]:
 
 runs_option = click.option("--runs", type=PATH, default=Path("runs"), show_default=True, help="Folder of runs.")
 run_option = click.option("--run", help="Run to use, a folder or name; the latest when absent.")
+
+
+def delivered(verb: Callable[..., Any]) -> Callable[..., Any]:
+    """Options for what is done with written files; the verb is given them as one ``deliver``."""
+
+    @click.option("--cog", is_flag=True, help="Lay GeoTIFFs out for the cloud (COG).")
+    @click.option("--stac", is_flag=True, help="Describe each GeoTIFF by a STAC item beside it.")
+    @click.option("--compress", type=click.Choice(["rle", "jpeg-ls", "jpeg2000"]), help="Compress DICOM, losslessly.")
+    @click.option("--to-pacs", "pacs", default="", metavar="HOST:PORT/AET", help="Send DICOM there by C-STORE.")
+    @click.option("--to-dicomweb", "web", default="", metavar="URL", help="Post DICOM there by STOW-RS.")
+    @wraps(verb)
+    def wrapped(*args: Any, cog: bool, stac: bool, compress: str | None, pacs: str, web: str, **options: Any) -> None:
+        from data_adapters import Delivery
+
+        verb(*args, deliver=Delivery(cog, stac, compress or "", pacs, web), **options)
+
+    return wrapped
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -108,6 +128,7 @@ def train(
 @click.option("--guidance", type=float, default=1.0, show_default=True, help="How far samples follow conditions.")
 @click.option("--segmentation", type=PATH, help="Label maps to make images for (runs conditioned on them).")
 @runs_option
+@delivered
 @answers
 def synthesize(
     n: int,
@@ -119,6 +140,7 @@ def synthesize(
     guidance: float,
     segmentation: Path | None,
     runs: Path,
+    deliver: Delivery,
 ) -> None:
     """Write samples of a run in the source's format, with labels.csv and a contact sheet.
 
@@ -143,6 +165,7 @@ def synthesize(
         guidance=guidance,
         segmentation=segmentation,
         runs=runs,
+        deliver=deliver,
     )
     click.echo(f"{folder}: {n} samples")
 
@@ -150,16 +173,31 @@ def synthesize(
 @main.command()
 @click.argument("source", type=PATH)
 @click.option("-o", "--out", type=PATH, required=True, help="File, or folder for a series or stack.")
-@click.option("--mask", type=PATH, help="Raster, volume or dated folder on the same grid; not zero is a hole.")
+@click.option("--mask", type=PATH, help="Raster, volume or dated folder on the same grid; or a layer's name, as scl.")
+@click.option(
+    "--mask-means", default="", help="scl, qa_pixel, bqa, probability:0.4, mask; as its name says when absent."
+)
 @run_option
 @click.option("--prior-only", is_flag=True, help="Use the classical answer alone.")
 @runs_option
+@delivered
 @answers
-def fill(source: Path, out: Path, mask: Path | None, run: str | None, prior_only: bool, runs: Path) -> None:
+def fill(
+    source: Path,
+    out: Path,
+    mask: Path | None,
+    mask_means: str,
+    run: str | None,
+    prior_only: bool,
+    runs: Path,
+    deliver: Delivery,
+) -> None:
     """Rebuild missing slices, clouds or nodata of SOURCE; every observed pixel stays as it was."""
     from augmentor.fill import fill
 
-    filled = fill(source, out, mask=mask, run=run, runs=runs, prior_only=prior_only)
+    filled = fill(
+        source, out, mask=mask, mask_means=mask_means, run=run, runs=runs, prior_only=prior_only, deliver=deliver
+    )
     click.echo(f"{filled.files[0]}: {filled.holes}, {filled.pixels} pixels rebuilt by {filled.method}")
 
 

@@ -20,7 +20,7 @@ from augmentor.report.pictures import before_and_after
 from augmentor.run import TOOL, Run, tool_version
 from augmentor.scaling import Scaling
 from augmentor.tiles import windows
-from data_adapters import Patch, Provenance, Scene, Window, open_scenes
+from data_adapters import Delivery, Patch, Provenance, Scene, Window, open_scenes
 from data_adapters.atomic import write_json
 
 BLOCK = 256
@@ -57,14 +57,20 @@ def fill(
     out: str | Path,
     *,
     mask: str | Path | None = None,
+    mask_means: str = "",
     run: str | Path | None = None,
     runs: str | Path = "runs",
     prior_only: bool = False,
+    deliver: Delivery = Delivery(),
 ) -> Filled:
     """Rebuild the missing slices of a series or volume, or the masked or nodata pixels of a raster or stack.
 
+    ``mask`` is a path, or the name of a layer that came with the scene (``scl``); what its values mean is told by its
+    name, or by ``mask_means`` (``augmentor.holes.quality``).
+
     The correction comes from ``run``, or from the latest fill run below ``runs`` that was trained on this
-    kind of scene; without one the classical prior alone is used, and ``method`` says so.
+    kind of scene; without one the classical prior alone is used, and ``method`` says so. ``deliver`` is done with
+    the files at the end.
 
     Raises:
         UserError: if there is nothing to fill, or nothing to fill it from, the geometry is irregular, or
@@ -74,7 +80,8 @@ def fill(
     if out.exists() and (out.is_file() or any(out.iterdir())):
         raise OutputInTheWay("exists already", where=out, do="choose another -o")
     scene = _one_scene(source)
-    holes, said = find.find(scene, Path(mask) if mask else None)
+    deliver.check(scene.format)
+    holes, said = find.find(scene, Path(mask) if mask else None, mask_means)
     chosen = None if prior_only else _choose_run(scene, run, runs)
     scaling = _scaling(scene, holes, chosen)
     correct, method = None, f"{_prior_name(scene)} ({'alone, as asked' if prior_only else 'no trained run'})"
@@ -104,6 +111,7 @@ def fill(
             )
 
     files = scene.write_filled(out, counted(), provenance)
+    files += deliver(files)
     side_car = write_json(
         out.with_name(f"{out.name}.json"),
         {**provenance.as_dict(), "holes": said, "pixels": count, "files": [f.name for f in files]},

@@ -179,7 +179,7 @@ def _conditions(recipe: Recipe, scene: Scene, index: int, row: labels.Row) -> di
 def _tiles(recipe: Recipe, scene: Scene, map: Scene | None) -> Iterator[tuple[Tile, tuple[float, ...]]]:
     """The tiles of one scene with enough observed pixels, and the source pixels that one tile pixel spans."""
     size, whole = recipe.tiles.size, recipe.tiles.cut == "whole"
-    covered = lru_cache(maxsize=1)(masked(scene, recipe.data.masks)) if recipe.data.masks else None
+    covered = lru_cache(maxsize=1)(masked(scene, recipe.data.masks, recipe.data.mask_means)) if recipe.data.masks else None
     labelled = lru_cache(maxsize=1)(_labels(map)) if map is not None else None
     missing = set(scene.missing()) if recipe.task == "fill" and scene.kind == "volume" else set()
     for window, index, cut in _cuts(recipe, scene):

@@ -30,7 +30,8 @@ class Data(Section):
     labels: str | None = Field(None, description="CSV beside the images with a column `file`")
     group: str | None = Field(None, description="label column naming the patient or place, for the split")
     modality: str = Field("", description="what plain images and NIfTI are: CR, CT, MR, ...")
-    masks: Path | None = Field(None, description="cloud masks on the same grid (fill only)")
+    masks: Path | None = Field(None, description="masks of clouds on the same grid, or the name of a layer (scl)")
+    mask_means: str = Field("", description="scl, qa_pixel, probability:0.4, ...; what its name says when empty")
 
 
 class Condition(Section):

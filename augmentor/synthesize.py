@@ -22,7 +22,7 @@ from augmentor.report.pictures import contact_sheet
 from augmentor.run import TOOL, Facts, Run, tool_version
 from augmentor.sampling import Maps, check_conditions, samples
 from augmentor.segmentation import check_known
-from data_adapters import Channel, Provenance, Template, adapter
+from data_adapters import Channel, Delivery, Provenance, Template, adapter
 from data_adapters.atomic import write_json
 from data_adapters.errors import Unwritable
 
@@ -44,13 +44,14 @@ def synthesize(
     guidance: float = 1.0,
     segmentation: str | Path | None = None,
     runs: str | Path = "runs",
+    deliver: Delivery = Delivery(),
 ) -> Path:
     """Write ``n`` samples of a run (the latest when none is named) and return their folder.
 
     ``labels.csv`` names every file with its conditions; a second call with the same arguments goes on
     where an interrupted one stopped, and a larger ``n`` adds to what is there. ``guidance`` is how far
     samples follow their conditions, 1 as trained. A run conditioned on label maps makes images for those
-    at ``segmentation``, in turn.
+    at ``segmentation``, in turn. ``deliver`` is done with all of them at the end.
 
     Raises:
         UserError: if there is no run, the format does not suit it, or the folder holds something else.
@@ -63,6 +64,7 @@ def synthesize(
     maps = _maps_for(found, Path(segmentation) if segmentation else None)
     template = target(facts, format or found.recipe.synthesis.format)
     writer = adapter(template.format)
+    deliver.check(template.format)
     out = Path(out) if out else found.folder / "samples" / _folder_name(seed, template.format, asked, guidance)
     provenance = Provenance(TOOL, tool_version(), "T2T-GAN", found.recipe.digest(), found.checkpoint_digest(), seed)
     claim(
@@ -88,6 +90,7 @@ def synthesize(
             advance(sample.index + 1, "")
     first = samples(generator, facts, 0, min(n, SHEET), seed, asked, guidance=guidance, maps=maps)
     contact_sheet([_middle(s.pixels) for s in first], facts.scaling, out / "contact_sheet.png")
+    deliver(_files(out))
     return out
 
 
@@ -184,6 +187,13 @@ def claim(out: Path, manifest: dict[str, Any]) -> None:
         raise OutputInTheWay("exists and holds other files", where=out, do="choose another -o or empty it")
     else:
         write_json(path, manifest)
+
+
+def _files(out: Path) -> list[Path]:
+    """Every file of samples that the label file names; a series is a folder of them."""
+    with (out / LABELS).open(newline="") as stream:
+        named = [out / row["file"] for row in csv.DictReader(stream)]
+    return [file for path in named for file in (sorted(path.iterdir()) if path.is_dir() else [path])]
 
 
 def _written(out: Path) -> int:
