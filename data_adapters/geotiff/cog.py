@@ -38,18 +38,24 @@ def layout(data: Any) -> dict[str, Any]:
     }
 
 
-def to_cog(path: Path, **options: Any) -> Path:
+def lay_out(path: Path, options: dict[str, Any]) -> None:
+    """Write a GeoTIFF anew in its place by GDAL's COG driver, whose ``options`` these are."""
+    with replacing(path) as again:
+        rasterio.shutil.copy(path, again, driver="COG", BIGTIFF="IF_SAFER", **options)
+
+
+def to_cog(path: Path) -> Path:
     """Lay a GeoTIFF out anew as a cloud-optimised one, in its place, with overviews and all that it says.
 
-    ``options`` are those of GDAL's COG driver; without any, blocks of 512 and the file's own compression. Of a file
-    that has both, tags in domains of their own are kept and tags of single bands are not: GDAL 3.10 writes either.
+    Its compression stays, lossy ones becoming deflate; a mask and overviews that lay beside it come to lie in it. Of a
+    file that has both, tags in domains of their own are kept and tags of single bands are not: GDAL 3.10 writes either.
 
     Raises:
         BrokenFile: if the file cannot be read.
     """
-    if not options:
-        with open_raster(path) as data:
-            options = {**layout(data), "blocksize": 512, "overviews": "AUTO"}
-    with replacing(path) as again:
-        rasterio.shutil.copy(path, again, driver="COG", BIGTIFF="IF_SAFER", **options)
+    with open_raster(path) as data:
+        options = {**layout(data), "blocksize": 512, "overviews": "AUTO"}
+    lay_out(path, options)
+    for suffix in (".msk", ".msk.ovr", ".ovr"):
+        path.with_name(path.name + suffix).unlink(missing_ok=True)
     return path

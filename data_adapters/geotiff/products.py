@@ -108,20 +108,40 @@ def products(files: Sequence[RasterFile]) -> list[Product]:
     delivered twice the finest is used. Quality layers go with the product of their name; those of none stand alone.
     """
     groups: dict[tuple[object, ...], list[RasterFile]] = defaultdict(list)
-    layers: dict[Path, list[RasterFile]] = defaultdict(list)
+    layers = []
     for file in files:
         name = named(file.path)
         if name.layer:
-            layers[product_folder(file.path)].append(file)
+            layers.append(file)
         elif name.band and len(file.bands) == 1:
-            groups[(product_folder(file.path), name.stem, file.dtype)].append(file)
+            groups[(*_key(file), file.dtype)].append(file)
         else:
             groups[(file.path,)].append(file)
-    found = [product for members in groups.values() for product in _joined(members)]
-    return [
-        *(_with_layers(product, layers.get(product_folder(product.finest.path), ()), found) for product in found),
-        *(p for folder, rest in layers.items() for p in _alone(folder, rest, found)),
-    ]
+    homes: dict[tuple[Path, str], list[Product]] = defaultdict(list)
+    for members in groups.values():
+        for product in _joined(members):
+            homes[_key(product.finest)].append(product)
+    stems: dict[Path, set[str]] = defaultdict(set)
+    for folder, stem in homes:
+        stems[folder].add(stem)
+    owned: dict[tuple[Path, str], list[RasterFile]] = defaultdict(list)
+    alone = []
+    for layer in layers:
+        folder, stem = _key(layer)
+        if not stem and len(stems[folder]) == 1:
+            # Named by its kind alone, it goes with the only product beside it.
+            (stem,) = stems[folder]
+        if stem in stems[folder]:
+            owned[folder, stem].append(layer)
+        else:
+            own = tuple((name, Placed(band)) for name, band in layer.layers().items())
+            alone.append(Product(layer, (Placed(layer),), own))
+    return [*(p for key, members in homes.items() for p in _with_layers(members, owned[key])), *alone]
+
+
+def _key(file: RasterFile) -> tuple[Path, str]:
+    """Equal for the files of one product."""
+    return product_folder(file.path), named(file.path).stem
 
 
 def _joined(members: list[RasterFile]) -> Iterator[Product]:
@@ -167,37 +187,20 @@ def _offset(one: RasterFile, other: RasterFile) -> tuple[float, float]:
     return row, column
 
 
-def _of(layer: RasterFile, product: Product, every: Sequence[Product]) -> bool:
-    """Whether a layer goes with a product: by its name, or, where its name says none, as the only one in its folder."""
-    stem = named(layer.path).stem
-    folder = product_folder(layer.path)
-    if product_folder(product.finest.path) != folder:
-        return False
-    stems = {named(p.finest.path).stem for p in every if product_folder(p.finest.path) == folder}
-    return named(product.finest.path).stem == stem or (not stem and len(stems) == 1)
-
-
-def _with_layers(product: Product, layers: Sequence[RasterFile], every: Sequence[Product]) -> Product:
-    placed = dict(product.layers)
-    aside = list(product.aside)
-    for layer in sorted(layers, key=lambda f: (abs(f.transform.a), f.path)):
-        if not _of(layer, product, every):
-            continue
-        name = named(layer.path).layer
-        factor = _factor(product.finest, layer)
-        if factor and name not in placed:
-            placed[name] = Placed(layer, factor=factor)
-        elif factor or not any(_of(layer, p, every) and _factor(p.finest, layer) for p in every):
-            aside.append(layer.path.name)
-    return replace(product, layers=tuple(placed.items()), aside=tuple(aside))
-
-
-def _alone(folder: Path, layers: Sequence[RasterFile], every: Sequence[Product]) -> Iterator[Product]:
-    """Layers of no product here, such as masks in a folder of their own."""
-    near = [p for p in every if product_folder(p.finest.path) == folder]
-    for layer in layers:
-        if not any(_of(layer, product, every) for product in near):
-            yield Product(layer, (Placed(layer),), tuple((n, Placed(f)) for n, f in layer.layers().items()))
+def _with_layers(members: list[Product], layers: list[RasterFile]) -> Iterator[Product]:
+    """Products of one name, each with the layers that lie on its grid; what lies on none is set aside."""
+    layers = sorted(layers, key=lambda f: (abs(f.transform.a), f.path))
+    nowhere = tuple(f.path.name for f in layers if not any(_factor(p.finest, f) for p in members))
+    for product in members:
+        placed = dict(product.layers)
+        aside = [*product.aside, *nowhere]
+        for layer in layers:
+            name = named(layer.path).layer
+            if factor := _factor(product.finest, layer):
+                if name in placed:
+                    aside.append(layer.path.name)
+                placed.setdefault(name, Placed(layer, factor=factor))
+        yield replace(product, layers=tuple(placed.items()), aside=tuple(aside))
 
 
 def stacks(found: Sequence[Product]) -> tuple[list[Stack], list[GridMismatch]]:
@@ -248,8 +251,9 @@ def _merged(clusters: list[list[Product]]) -> list[list[Product]]:
 
 def _apart(one: Sequence[Product], other: Sequence[Product]) -> bool:
     """Whether two clusters show one place on different dates."""
-    days = {p.finest.day for p in one} & {p.finest.day for p in other}
-    return not days and _overlap(one[0].finest, other[0].finest) >= ONE_PLACE
+    if _overlap(one[0].finest, other[0].finest) < ONE_PLACE:
+        return False
+    return not {p.finest.day for p in one} & {p.finest.day for p in other}
 
 
 def _whole_pixels(one: RasterFile, other: RasterFile) -> bool:
@@ -263,17 +267,11 @@ def _whole_pixels(one: RasterFile, other: RasterFile) -> bool:
     return drift / abs(one.transform.a) <= TOLERANCE and all(abs(o - round(o)) <= TOLERANCE for o in offset)
 
 
-def _bounds(file: RasterFile) -> tuple[float, float, float, float]:
-    """Left, bottom, right, top in the file's coordinate system."""
-    x, y = zip(file.transform @ (0, 0), file.transform @ (file.width, file.height), strict=True)
-    return min(x), min(y), max(x), max(y)
-
-
 def _overlap(one: RasterFile, other: RasterFile) -> float:
     """The common part of two footprints as a part of the larger one; 0 where no map says where they lie."""
     if not (one.upright and other.upright):
         return 0.0
-    a, b = _bounds(one), _bounds(other)
+    a, b = one.bounds, other.bounds
     if one.crs != other.crs:
         try:
             b = transform_bounds(CRS.from_wkt(other.crs), CRS.from_wkt(one.crs), *b)
@@ -310,7 +308,7 @@ def _mismatches(clusters: list[list[Product]]) -> Iterator[GridMismatch]:
 
 
 def _mismatch(first: RasterFile, others: list[RasterFile], alike: int) -> GridMismatch:
-    left, bottom, right, top = _bounds(first)
+    left, bottom, right, top = first.bounds
     across, down = abs(first.transform.a), abs(first.transform.e)
     told = "; ".join(map(_grid_said, [first, *others[:2]]))
     more = f"; and {len(others) - 2} more" if len(others) > 2 else ""

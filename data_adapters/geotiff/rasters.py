@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import warnings
 from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +18,9 @@ from data_adapters.errors import BrokenFile
 from data_adapters.geotiff.dates import acquired
 from data_adapters.geotiff.names import CLASSES, named
 from data_adapters.scene import working_dtype
+
+# For blocks that were read GDAL takes a twentieth of the machine's memory, however large, unless told otherwise: MiB.
+os.environ.setdefault("GDAL_CACHEMAX", "256")
 
 
 def open_raster(path: Path, mode: str = "r", **options: Any) -> Any:
@@ -57,10 +62,16 @@ class RasterFile:
     apart: tuple[tuple[str, int], ...]
     facts: tuple[tuple[str, str], ...]
 
-    @property
+    @cached_property
     def upright(self) -> bool:
         """Whether the file lies on a map, its rows and columns along the axes."""
         return bool(self.crs) and not self.gcps and self.transform.b == 0 and self.transform.d == 0
+
+    @cached_property
+    def bounds(self) -> tuple[float, float, float, float]:
+        """Left, bottom, right, top in the file's coordinate system."""
+        (x, y), (to_x, to_y) = self.transform @ (0, 0), self.transform @ (self.width, self.height)
+        return min(x, to_x), min(y, to_y), max(x, to_x), max(y, to_y)
 
     @property
     def grid(self) -> tuple[object, ...]:

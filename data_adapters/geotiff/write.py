@@ -19,7 +19,7 @@ from rasterio.windows import Window as RasterWindow
 
 from data_adapters.atomic import replacing
 from data_adapters.geotiff.coarse import Coarse
-from data_adapters.geotiff.cog import LOSSY, compression, custom_domains, layout, to_cog
+from data_adapters.geotiff.cog import LOSSY, compression, custom_domains, lay_out, layout
 from data_adapters.geotiff.products import Placed
 from data_adapters.geotiff.rasters import RasterFile, open_raster
 from data_adapters.scene import Provenance, Template, Window, to_stored
@@ -85,7 +85,7 @@ class FilledFile:
             _say(data, domains)
 
     def lay_in(self, window: Window, values: NDArray[Any], made: NDArray[np.bool_]) -> None:
-        """Replace pixels where ``made`` (bands, h, w), in a window of the scene; what lies outside the file is not it.
+        """Replace pixels where ``made`` (bands, h, w), in a window of the scene, as far as the file reaches.
 
         A pixel that is coarser than the scene's takes, in the end, the mean of what was made of it.
         """
@@ -164,7 +164,7 @@ class FilledFile:
                 self._data.build_overviews(self._levels, Resampling.average)
             if self._cog:
                 self._data.close()
-                to_cog(self._copy, **self._cog)
+                lay_out(self._copy, self._cog)
         self._stack.__exit__(kind, error, trace)
 
 

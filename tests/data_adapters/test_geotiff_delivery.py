@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import rasterio
 from adapter_factories import HOLE, MECHANISMS, bits_equal, can_say, geotiff, only, patch, provenance, template
+from rasterio.enums import Resampling
 from test_geotiff import masks, raw, said
 
 from data_adapters import Window, adapter
@@ -42,6 +43,20 @@ def test_a_written_file_becomes_cloud_optimised_in_its_place_and_keeps_all(tmp_p
     validate = pytest.importorskip("rio_cogeo.cogeo").cog_validate
     assert validate(path)[0] and not validate(path)[1]
     assert not [p for p in tmp_path.iterdir() if p.name.startswith(".")]
+
+
+def test_a_mask_and_overviews_beside_a_file_come_to_lie_in_it(tmp_path):
+    path = geotiff(tmp_path / "a.tif", size=(700, 1300))
+    seen = np.full((700, 1300), 255, np.uint8)
+    seen[HOLE] = 0
+    with rasterio.Env(GDAL_TIFF_INTERNAL_MASK=False, TIFF_USE_OVR=True), open_raster(path, "r+") as data:
+        data.write_mask(seen)
+        data.build_overviews([2], Resampling.average)
+    pixels, valid = raw(path), masks(path)
+    assert len(list(tmp_path.iterdir())) > 1
+    to_cog(path)
+    assert [p.name for p in tmp_path.iterdir()] == ["a.tif"]
+    assert bits_equal(raw(path), pixels) and bits_equal(masks(path), valid)
 
 
 def test_a_file_that_cannot_be_laid_out_stays(tmp_path):
