@@ -160,6 +160,25 @@ def pixel_spacing(header: Dataset, frame: int = 0) -> list[float] | None:
     return found if found and min(found) > 0 else None
 
 
+APART = ("SpacingBetweenSlices", "SliceThickness")
+
+
+def between(header: Dataset) -> float:
+    """The distance in mm that a header states between its slices, else their thickness, else 1."""
+    return _first_stated(header, APART)
+
+
+def thickness(header: Dataset) -> float:
+    """The thickness in mm that a header states of its slices, else their distance, else 1."""
+    return _first_stated(header, APART[::-1])
+
+
+def _first_stated(header: Dataset, keywords: Sequence[str]) -> float:
+    holders = (header, *_groups(header, "PixelMeasuresSequence"))
+    stated = [holder.get(keyword) for keyword in keywords for holder in holders]
+    return next((abs(float(value)) for value in stated if value), 1.0)
+
+
 def _numbers(header: Dataset, keyword: str, sequence: str, frame: int, count: int) -> list[float] | None:
     for holder in (header, *(_groups(header, sequence, frame) if sequence else [])):
         value = holder.get(keyword)
@@ -243,8 +262,8 @@ def physical(
     stored = in_field(words, dataset)
     valid = np.ones(stored.shape, dtype=bool)
     if is_colour(dataset):
-        rgb = _rgb(stored, dataset)
-        return rgb.astype(working_dtype(rgb.dtype)), np.ones(rgb.shape, dtype=bool)
+        colours = rgb(stored, dataset)
+        return colours.astype(working_dtype(colours.dtype)), np.ones(colours.shape, dtype=bool)
     if stored.dtype.kind == "f":
         valid = np.isfinite(stored)
         stored = np.nan_to_num(stored)
@@ -259,7 +278,12 @@ def physical(
     return values.astype(working_dtype(stored.dtype, slope, intercept)), valid
 
 
-def _rgb(stored: NDArray[Any], header: Dataset) -> NDArray[Any]:
+def rgb(stored: NDArray[Any], header: Dataset) -> NDArray[Any]:
+    """Colours (..., 3) of stored values, in the type of their samples or of the colour table's entries.
+
+    Raises:
+        ValueError, NotImplementedError: if they are in a space that is not known here.
+    """
     space = str(header.PhotometricInterpretation)
     if space == "PALETTE COLOR":
         return np.asarray(apply_color_lut(stored, header))

@@ -2,95 +2,227 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 from pydicom.dataset import Dataset, FileDataset
-from pydicom.uid import ExplicitVRLittleEndian
+from pydicom.uid import ExplicitVRLittleEndian, JPEGBaseline8Bit, JPEGExtended12Bit, JPEGLSNearLossless
 
-from data_adapters.dicom import decode
-from data_adapters.dicom.common import code, contribution, decimals, save, set_pixels, uid
+from data_adapters.dicom import decode, groups
+from data_adapters.dicom.common import code, contribution, decimal, decimals, save, set_pixels, uid
+from data_adapters.dicom.encode import blank, to_words
+from data_adapters.dicom.segmentation import write_made_mask
 from data_adapters.errors import Unwritable
-from data_adapters.scene import Patch, Provenance, to_stored
+from data_adapters.scene import Patch, Provenance
 
 if TYPE_CHECKING:
     from data_adapters.dicom.series import DicomScene
-    from data_adapters.dicom.volumes import Frame
 
 MODIFYING = ("109103", "DCM", "Modifying Equipment")
-SOURCE = ("121322", "DCM", "Source image for image processing operation")
 
 STALE = ("IconImageSequence", "OriginalAttributesSequence")
 """Statements about the old pixels that are false of new ones."""
+
+CONCATENATION = ("ConcatenationUID", "InConcatenationNumber", "InConcatenationTotalNumber",
+                 "ConcatenationFrameOffsetNumber", "SOPInstanceUIDOfConcatenationSource")  # fmt: skip
+
+LOSSY = {
+    JPEGBaseline8Bit: "ISO_10918_1", JPEGExtended12Bit: "ISO_10918_1", JPEGLSNearLossless: "ISO_14495_1",
+}  # fmt: skip
+"""Transfer syntaxes that always lose something, and their names (PS3.3 C.7.6.1.1.5.1)."""
+
+
+class Image(NamedTuple):
+    """A DICOM object to write: the file that it is made from, its slots in order, and the source's frame of each.
+
+    A slot that was empty has the frame of its nearest neighbour, and is in ``fresh``.
+    """
+
+    path: Path
+    slots: tuple[int, ...]
+    frames: tuple[int, ...]
+    fresh: frozenset[int]
+
+    @property
+    def first(self) -> int:
+        return min(self.slots)
 
 
 def write_filled_series(
     scene: DicomScene, destination: Path, patches: Iterable[Patch], provenance: Provenance
 ) -> list[Path]:
-    """Write a whole series into the folder ``destination``: a new series of the same study and frame.
+    """Write a whole series into the folder ``destination``: a new series of the same study and frame of reference.
 
-    A single image may be given a file named ``.dcm`` instead. Slices keep their stored pixels and transfer
-    syntax where nothing was made in them.
+    A scene of one file may be given a file named ``.dcm`` instead. Slices keep their stored pixels and transfer
+    syntax where nothing was made in their file; else it becomes Explicit VR little endian. If anything was made, a
+    segmentation object beside the destination says where; it comes last of the files.
 
     Raises:
-        Unwritable: for multi-frame, colour, float or look-up-table sources.
+        Unwritable: for float or look-up-table sources.
     """
     made: dict[int, list[Patch]] = {}
     for patch in patches:
         made.setdefault(patch.slice, []).append(patch)
     positions = _positions(scene)
+    images = _images(scene, made)
+    alone = len(images) == 1 and destination.suffix.lower() == ".dcm"
     written = []
-    alone = len(scene.slots) == 1 and destination.suffix.lower() == ".dcm"
-    for index, slot in enumerate(scene.slots):
-        own = slot is not None
-        if not own and index not in made:
-            # A gap that nothing was made for stays a gap.
-            continue
-        donor = slot or _nearest(scene, index)
-        dataset = _fillable(donor, scene.shape[0])
-        source, series = str(dataset.get("SOPInstanceUID", "")), str(dataset.get("SeriesInstanceUID", ""))
-        # The source's own UIDs keep series apart that are filled in one go; the index, slices that share one.
-        dataset.SOPInstanceUID = uid(provenance, "instance", index, source)
-        dataset.SeriesInstanceUID = uid(provenance, "series", series)
-        dataset.StudyInstanceUID = dataset.get("StudyInstanceUID") or uid(provenance, "study")
-        dataset.InstanceNumber = index + 1
-        dataset.SeriesDescription = f"{dataset.get('SeriesDescription', '')} filled".strip()[:64]
-        dataset.SyntheticData = "YES" if index in made else "NO"
-        if not own:
-            dataset.ImagePositionPatient = decimals(positions[index].tolist())
-            _forget(dataset, "SliceLocation")
-            _forget_overlays(dataset)
-        _forget(dataset, "DigitalSignaturesSequence", "MACParametersSequence")
-        # The whole series is derived, or readers that sort by ImageType would tear it apart.
-        dataset.ImageType = ["DERIVED", "SECONDARY", *list(dataset.get("ImageType", []))[2:]]
-        if index in made:
-            _lay_in(dataset, made[index], donor.path, keep=own)
-            _say_rebuilt(dataset, source, provenance)
-        written.append(save(dataset, destination if alone else destination / f"slice_{index:04d}.dcm"))
+    for image in images:
+        dataset = _filled(image, made, positions, provenance)
+        name = f"{'frames' if len(image.frames) > 1 else 'slice'}_{image.first:04d}.dcm"
+        try:
+            written.append(save(dataset, destination if alone else destination / name))
+        except (TypeError, ValueError, AttributeError, OverflowError) as error:
+            text = str(error).splitlines()[0]
+            raise Unwritable(f"a header value cannot be written ({text})", where=image.path, do="mend it") from error
+    if made:
+        slots = [slot for image in images for slot in image.slots]
+        mask = np.zeros((len(slots), *scene.shape[2:]), dtype=bool)
+        for index, slot in enumerate(slots):
+            for patch in made.get(slot, []):
+                mask[index][patch.window.slices] |= patch.made.any(axis=0)
+        written += write_made_mask(destination, written, mask, provenance)
     return written
 
 
-def _fillable(donor: Frame, channels: int) -> FileDataset:
-    """The data set of a slice whose pixels can be written back.
+def _images(scene: DicomScene, made: dict[int, list[Patch]]) -> list[Image]:
+    """The objects to write; a gap that nothing was made for stays a gap."""
+    there = [index for index, slot in enumerate(scene.slots) if slot is not None]
+    several: dict[Path, list[int]] = {}
+    images = []
+    for index, slot in enumerate(scene.slots):
+        if slot is None and index not in made:
+            continue
+        donor = slot or scene.slots[_nearest(there, index)]
+        assert donor is not None
+        if donor.frame is None:
+            images.append(Image(donor.path, (index,), (0,), frozenset([index] if slot is None else [])))
+        else:
+            several.setdefault(donor.path, []).append(index)
+    for path, slots in several.items():
+        images.append(_multi_frame(scene, path, slots))
+    return images
+
+
+def _multi_frame(scene: DicomScene, path: Path, slots: Sequence[int]) -> Image:
+    """The source's own order of frames, with new ones between those whose neighbours they are."""
+    frame_of = {slot: at.frame or 0 for slot in slots if (at := scene.slots[slot]) is not None}
+    rank = np.interp(slots, list(frame_of), list(frame_of.values()))
+    order = [slots[i] for i in np.argsort(rank, kind="stable")]
+    donors = [_nearest(frame_of, slot) for slot in order]
+    return Image(path, tuple(order), tuple(frame_of[d] for d in donors), frozenset(set(slots) - set(frame_of)))
+
+
+def _nearest(slots: Iterable[int], slot: int) -> int:
+    return min(slots, key=lambda other: abs(other - slot))
+
+
+def _filled(
+    image: Image, made: dict[int, list[Patch]], positions: Sequence[NDArray[np.float64]], provenance: Provenance
+) -> FileDataset:
+    header = _fillable(image)
+    touched = [slot for slot in image.slots if slot in made]
+    enhanced = "PerFrameFunctionalGroupsSequence" in header
+    whole = image.frames == tuple(range(decode.frame_count(header)))
+    dataset = _repainted(image, header, made) if touched or not whole else decode.read_header(image.path, pixels=True)
+    _settle(dataset)
+    source = str(dataset.get("SOPInstanceUID", ""))
+    _identify(dataset, image, source, provenance)
+    dataset.SyntheticData = "YES" if touched else "NO"
+    if not enhanced:
+        # The whole series is derived, or readers that sort by ImageType would tear it apart.
+        dataset.ImageType = ["DERIVED", "SECONDARY", *list(dataset.get("ImageType") or [])[2:]]
+    if enhanced and not whole:
+        groups.choose(dataset, image.frames)
+    if image.fresh:
+        _forget(dataset, "SliceLocation")
+        _forget_overlays(dataset)
+        if enhanced:
+            fresh = [index for index, slot in enumerate(image.slots) if slot in image.fresh]
+            groups.place(dataset, fresh, [positions[slot] for slot in image.slots])
+        else:
+            dataset.ImagePositionPatient = decimals(positions[image.slots[0]].tolist())
+    if touched:
+        said = f"Rebuilt by {provenance.method}; not measured"[:1024]
+        rebuilt = [index for index, slot in enumerate(image.slots) if slot in made]
+        _say_rebuilt(dataset, source, [image.frames[index] for index in rebuilt], said, provenance)
+        if enhanced:
+            groups.derive(dataset, header, image.frames, rebuilt, said)
+    return dataset
+
+
+def _fillable(image: Image) -> FileDataset:
+    """The header of an object whose pixels can be written back.
 
     Raises:
         Unwritable: if they cannot.
     """
-    if donor.frame is not None:
-        raise Unwritable("multi-frame objects cannot be filled yet", where=donor.path, do="convert to single frames")
-    dataset = decode.read_header(donor.path, pixels=True)
-    if "ModalityLUTSequence" in dataset or "BitsStored" not in dataset or channels != 1:
+    header = decode.read_header(image.path)
+    if "ModalityLUTSequence" in header or "BitsStored" not in header:
+        raise Unwritable("float and look-up-table images cannot be filled", where=image.path, do="convert it first")
+    several = decode.frame_count(header) > 1
+    if several and "PerFrameFunctionalGroupsSequence" not in header and len(image.frames) != decode.frame_count(header):
         raise Unwritable(
-            "colour, float and look-up-table images cannot be filled", where=donor.path, do="convert it first"
+            "its frames have no places of their own, so that none can be added or left out",
+            where=image.path,
+            do="convert it to an enhanced object or to single frames",
         )
+    if not (header.get("SOPClassUID") or header.file_meta.get("MediaStorageSOPClassUID")):
+        raise Unwritable("states no SOP class", where=image.path, do="restore it from its source")
+    return header
+
+
+def _settle(dataset: FileDataset) -> None:
+    """Give elements their value representation where the file has them in another encoding than it says."""
+    implicit, _ = dataset.original_encoding
+    for tag in [] if implicit else list(dataset.keys()):
+        if dataset.get_item(tag).VR is None:
+            dataset[tag]
+
+
+def _identify(dataset: FileDataset, image: Image, source: str, provenance: Provenance) -> None:
+    """New identities in the same study; what vouched for the old object goes."""
     # Anonymisers blank the class in the data set and forget the copy in the meta group.
-    if not dataset.get("SOPClassUID"):
-        dataset.SOPClassUID = dataset.file_meta.get("MediaStorageSOPClassUID", "")
-    if not dataset.SOPClassUID:
-        raise Unwritable("states no SOP class", where=donor.path, do="restore it from its source")
+    dataset.SOPClassUID = dataset.get("SOPClassUID") or dataset.file_meta.MediaStorageSOPClassUID
+    # The source's own UIDs keep series apart that are filled in one go; the slot, slices that share one.
+    dataset.SOPInstanceUID = uid(provenance, "instance", image.first, source)
+    dataset.SeriesInstanceUID = uid(provenance, "series", str(dataset.get("SeriesInstanceUID", "")))
+    dataset.StudyInstanceUID = dataset.get("StudyInstanceUID") or uid(provenance, "study")
+    dataset.InstanceNumber = image.first + 1
+    dataset.SeriesDescription = f"{dataset.get('SeriesDescription', '')} filled".strip()[:64]
+    _forget(dataset, "DigitalSignaturesSequence", "MACParametersSequence", *CONCATENATION)
+
+
+def _repainted(image: Image, header: Dataset, made: dict[int, list[Patch]]) -> FileDataset:
+    """The source's data set, native, its pixels replaced where something was made and else as they were stored."""
+    frames, dataset = decode.decode_frames(image.path, image.frames)
+    words = np.stack(frames)
+    syntax = dataset.file_meta.TransferSyntaxUID
+    if "YBR" in dataset.PhotometricInterpretation and (
+        syntax.is_encapsulated or header.PhotometricInterpretation != "YBR_FULL"
+    ):
+        # Subsampled or compressed colours have no native form that every image class allows but this.
+        words, dataset.PhotometricInterpretation = decode.rgb(words, dataset), "RGB"
+    for index, slot in enumerate(image.slots):
+        if slot in image.fresh:
+            words[index] = blank(dataset, words[index])
+        for patch in made.get(slot, []):
+            part = words[index][patch.window.slices]
+            chosen = patch.made.any(axis=0) if words.ndim == 4 else patch.made[0]
+            fresh = to_words(patch.values, dataset, words.dtype, image.frames[index])
+            part[chosen] = fresh[chosen]
+    if syntax in LOSSY and "LossyImageCompression" not in dataset:
+        dataset.LossyImageCompression = "01"
+        dataset.LossyImageCompressionRatio = decimal(words.nbytes / len(dataset.PixelData))
+        dataset.LossyImageCompressionMethod = LOSSY[syntax]
+    if syntax.is_encapsulated:
+        dataset.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian
+    if decode.frame_count(dataset) > 1:
+        dataset.NumberOfFrames = len(words)
+    set_pixels(dataset, words, dataset.get("PixelPaddingValue"))
     return dataset
 
 
@@ -109,63 +241,30 @@ def _forget_overlays(dataset: Dataset) -> None:
 
 def _positions(scene: DicomScene) -> list[NDArray[np.float64]]:
     """ImagePositionPatient of every slot, interpolated through the ones that are there."""
-    known = {
-        index: np.array(decode.position(decode.read_header(slot.path)) or [0.0, 0.0, float(index)])
-        for index, slot in enumerate(scene.slots)
-        if slot is not None
-    }
+    headers: dict[Path, Dataset] = {}
+    known = {}
+    for index, slot in enumerate(scene.slots):
+        if slot is not None:
+            if slot.path not in headers:
+                headers[slot.path] = decode.read_header(slot.path)
+            known[index] = np.array(decode.position(headers[slot.path], slot.frame or 0) or [0.0, 0.0, float(index)])
     slots = sorted(known)
     axes = np.stack([known[s] for s in slots])
     return [np.array([np.interp(i, slots, axes[:, axis]) for axis in range(3)]) for i in range(len(scene.slots))]
 
 
-def _nearest(scene: DicomScene, index: int) -> Frame:
-    present = [(abs(index - other), slot) for other, slot in enumerate(scene.slots) if slot is not None]
-    return min(present, key=lambda pair: pair[0])[1]
-
-
-def _lay_in(dataset: FileDataset, patches: list[Patch], path: Path, *, keep: bool) -> None:
-    """Replace pixels where something was made; the stored values elsewhere stay what they were."""
-    stored, _ = decode.decode(path)
-    padded = decode.padding(dataset)
-    stored = stored.copy() if keep else np.full_like(stored, padded[0] if padded else 0)
-    slope, intercept = decode.rescale(dataset)
-    bits, signed = int(dataset.BitsStored), bool(dataset.get("PixelRepresentation", 0))
-    lowest = -(1 << (bits - 1)) if signed else 0
-    for patch in patches:
-        region = patch.window.slices
-        fresh = to_stored(patch.values[0], stored.dtype, slope, intercept, lowest, lowest + (1 << bits) - 1)
-        if decode.is_inverted(dataset):
-            fresh = decode.inverted(fresh, dataset).astype(stored.dtype)
-        fresh = _avoid_padding(fresh, dataset, lowest, lowest + (1 << bits) - 1)
-        stored[region] = np.where(patch.made[0], fresh, stored[region])
-    if dataset.file_meta.TransferSyntaxUID.is_encapsulated:
-        dataset.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian
-    set_pixels(dataset, stored, dataset.get("PixelPaddingValue"))
-
-
-def _avoid_padding(stored: NDArray[Any], dataset: Dataset, lowest: int, highest: int) -> NDArray[Any]:
-    """A made pixel never reads as padding: such values move to the nearest one that is none."""
-    padded = decode.padding(dataset)
-    if padded is None:
-        return stored
-    below, above = padded[0] - 1, padded[1] + 1
-    hit = (stored >= padded[0]) & (stored <= padded[1])
-    nearer_below = stored.astype(np.int64) - below < above - stored.astype(np.int64)
-    free = np.where(nearer_below if below >= lowest else False, below, above if above <= highest else below)
-    return np.where(hit, free, stored).astype(stored.dtype)
-
-
-def _say_rebuilt(dataset: FileDataset, source: str, provenance: Provenance) -> None:
-    dataset.DerivationDescription = f"Rebuilt by {provenance.method}; not measured"[:1024]
+def _say_rebuilt(dataset: FileDataset, source: str, frames: Sequence[int], said: str, provenance: Provenance) -> None:
+    dataset.DerivationDescription = said
     dataset.ContributingEquipmentSequence = [
-        *dataset.get("ContributingEquipmentSequence", []),
+        *(dataset.get("ContributingEquipmentSequence") or []),
         contribution(provenance, code(*MODIFYING)),
     ]
     if source:
         item = Dataset()
-        item.ReferencedSOPClassUID = dataset.get("SOPClassUID", "")
+        item.ReferencedSOPClassUID = dataset.SOPClassUID
         item.ReferencedSOPInstanceUID = source
-        item.PurposeOfReferenceCodeSequence = [code(*SOURCE)]
+        if decode.frame_count(dataset) > 1:
+            item.ReferencedFrameNumber = [frame + 1 for frame in sorted(set(frames))]
+        item.PurposeOfReferenceCodeSequence = [code(*groups.SOURCE)]
         dataset.SourceImageSequence = [item]
     _forget(dataset, *STALE)

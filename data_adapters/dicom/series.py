@@ -19,8 +19,6 @@ from data_adapters.dicom.volumes import Frame, Slice, Volume, apart, grouped, sa
 from data_adapters.errors import BrokenFile, DuplicatePositions, GeometryError, GridMismatch, UserError
 from data_adapters.scene import Channel, Grid, Kind, Patch, Pixels, Provenance, Scene, Template, Window, working_dtype
 
-MEASURES = "PixelMeasuresSequence"
-
 COMPARED = 8
 """Places that hold several slices whose pixels are compared."""
 
@@ -139,7 +137,7 @@ def _scene(volume: Volume) -> DicomScene:
     trouble: GeometryError | None = None
     slots: tuple[Frame | None, ...] = tuple(one.at for one in members)
     placed = [one.position for one in members if one.position is not None]
-    between = _between(header)
+    between = decode.between(header)
     distances: Sequence[float] = [index * between for index in range(len(members))]
     if len(members) > 1 and len(placed) == len(members) and direction is not None:
         positions = np.array(placed)
@@ -188,13 +186,6 @@ def _scene(volume: Volume) -> DicomScene:
         trouble=trouble,
         slots=slots,
     )
-
-
-def _between(header: FileDataset) -> float:
-    """The distance that a header states between its slices, 1 where none is."""
-    measures = [item for groups in decode.functional_groups(header, 0) for item in groups.get(MEASURES) or []]
-    stated = [holder.get(k) for holder in (header, *measures) for k in ("SpacingBetweenSlices", "SliceThickness")]
-    return next((abs(float(value)) for value in stated if value), 1.0)
 
 
 def _told_copies(error: DuplicatePositions, members: Sequence[Slice]) -> DuplicatePositions:

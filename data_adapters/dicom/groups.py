@@ -1,0 +1,133 @@
+"""Functional groups of an enhanced multi-frame object whose frames are chosen, added or rebuilt (PS3.3 C.7.6.16)."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from copy import deepcopy
+
+import numpy as np
+from numpy.typing import NDArray
+from pydicom.dataset import Dataset
+
+from data_adapters.dicom.common import code, decimals
+
+OF_A_MOMENT = (
+    "FrameAcquisitionDateTime", "FrameReferenceDateTime", "FrameAcquisitionDuration", "FrameAcquisitionNumber",
+)  # fmt: skip
+"""What FrameContentSequence says of a frame that was acquired."""
+
+SPATIAL = (0x00200032, 0x00209057)
+"""Dimensions that count slices: ImagePositionPatient and InStackPositionNumber."""
+
+EDITING = ("113077", "DCM", "Volume editing")
+SOURCE = ("121322", "DCM", "Source image for image processing operation")
+
+
+def choose(dataset: Dataset, frames: Sequence[int]) -> None:
+    """Let an object's frames be those of ``frames``, some perhaps twice."""
+    own = dataset.PerFrameFunctionalGroupsSequence
+    dataset.PerFrameFunctionalGroupsSequence = [deepcopy(own[frame]) for frame in frames]
+
+
+def place(dataset: Dataset, fresh: Collection[int], positions: Sequence[NDArray[np.float64]]) -> None:
+    """Put frames that were added at their places, and count the slices anew.
+
+    ``fresh`` are the indices of added frames; ``positions``, ImagePositionPatient in mm of all frames.
+    """
+    _unshare(dataset, "PlanePositionSequence")
+    frames = dataset.PerFrameFunctionalGroupsSequence
+    for index in fresh:
+        plane = Dataset()
+        plane.ImagePositionPatient = decimals(positions[index].tolist())
+        frames[index].PlanePositionSequence = [plane]
+        for content in frames[index].get("FrameContentSequence") or []:
+            for keyword in OF_A_MOMENT:
+                if keyword in content:
+                    del content[keyword]
+    _count_slices(dataset, fresh, positions)
+
+
+def _count_slices(dataset: Dataset, fresh: Collection[int], positions: Sequence[NDArray[np.float64]]) -> None:
+    """Number slices from 1 in the direction in which they were numbered."""
+    contents = [(frame.get("FrameContentSequence") or [None])[0] for frame in dataset.PerFrameFunctionalGroupsSequence]
+    if any(content is None for content in contents):
+        return
+    known = [index for index in range(len(contents)) if index not in fresh]
+    along = np.array(positions) @ (np.array(positions[-1]) - positions[0])
+
+    def ranks(numbers: Sequence[int]) -> list[int]:
+        forwards = float(np.dot(np.array(numbers) - np.mean(numbers), along[known] - along[known].mean())) >= 0
+        return [int(rank) + 1 for rank in np.argsort(np.argsort(along if forwards else -along))]
+
+    if all("InStackPositionNumber" in contents[index] for index in known):
+        for content, rank in zip(contents, ranks([contents[i].InStackPositionNumber for i in known]), strict=True):
+            content.InStackPositionNumber = rank
+    dimensions = dataset.get("DimensionIndexSequence") or []
+    for axis, dimension in enumerate(dimensions):
+        if dimension.get("DimensionIndexPointer") in SPATIAL:
+            values = [_indices(content) for content in contents]
+            numbered = ranks([values[index][axis] for index in known])
+            for content, value, rank in zip(contents, values, numbered, strict=True):
+                content.DimensionIndexValues = [*value[:axis], rank, *value[axis + 1 :]]
+
+
+def _indices(content: Dataset) -> list[int]:
+    stated = content.DimensionIndexValues
+    return [int(v) for v in (stated if not isinstance(stated, int) else [stated])]
+
+
+def derive(dataset: Dataset, source: Dataset, frames: Sequence[int], rebuilt: Collection[int], said: str) -> None:
+    """Say of each frame which one of the source it came from, and of rebuilt ones that they are derived.
+
+    ``frames`` are frames of the header ``source``, counted from 0, and ``rebuilt`` the indices of those among them that
+    were rebuilt. The object as a whole is MIXED where others are as they were acquired (PS3.3 C.8.16.1).
+    """
+    for keyword in ("DerivationImageSequence", *_of_frame_type(dataset)):
+        _unshare(dataset, keyword)
+    kinds = set()
+    for index, (groups, frame) in enumerate(zip(dataset.PerFrameFunctionalGroupsSequence, frames, strict=True)):
+        for keyword in _of_frame_type(groups):
+            for item in groups[keyword].value:
+                if index in rebuilt:
+                    item.FrameType = ["DERIVED", *list(item.FrameType)[1:]]
+                kinds.add(str(item.FrameType[0]))
+        reference = _reference(source)
+        reference.ReferencedFrameNumber = frame + 1
+        reference.PurposeOfReferenceCodeSequence = [code(*SOURCE)]
+        derivation = Dataset()
+        derivation.DerivationDescription = said if index in rebuilt else "Copied unchanged"
+        derivation.DerivationCodeSequence = [code(*EDITING)]
+        derivation.SourceImageSequence = [reference]
+        groups.DerivationImageSequence = [*(groups.get("DerivationImageSequence") or []), derivation]
+    kind = "MIXED" if len(kinds) > 1 else "".join(kinds) or "DERIVED"
+    dataset.ImageType = [kind, *list(dataset.get("ImageType") or ["", "PRIMARY"])[1:]]
+    series = Dataset()
+    series.SeriesInstanceUID, series.ReferencedSOPSequence = source.SeriesInstanceUID, [_reference(source)]
+    evidence = Dataset()
+    evidence.StudyInstanceUID, evidence.ReferencedSeriesSequence = source.StudyInstanceUID, [series]
+    dataset.SourceImageEvidenceSequence = [*(dataset.get("SourceImageEvidenceSequence") or []), evidence]
+
+
+def _reference(source: Dataset) -> Dataset:
+    item = Dataset()
+    item.ReferencedSOPClassUID, item.ReferencedSOPInstanceUID = source.SOPClassUID, source.SOPInstanceUID
+    return item
+
+
+def _of_frame_type(groups: Dataset) -> list[str]:
+    """The macros that state FrameType, each modality having its own; of an object, those that its frames share."""
+    shared = groups.get("SharedFunctionalGroupsSequence") or [groups]
+    return [
+        element.keyword
+        for element in shared[0]
+        if element.VR == "SQ" and any("FrameType" in item for item in element.value)
+    ]
+
+
+def _unshare(dataset: Dataset, keyword: str) -> None:
+    """State of each frame what all shared, so that one can differ."""
+    for shared in dataset.get("SharedFunctionalGroupsSequence") or []:
+        if keyword in shared:
+            for groups in dataset.PerFrameFunctionalGroupsSequence:
+                groups[keyword] = deepcopy(shared[keyword])
+            del shared[keyword]
