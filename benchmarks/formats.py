@@ -24,12 +24,13 @@ import rasterio
 from nibabel.nifti1 import Nifti1Image
 from numpy.typing import NDArray
 from pydicom.dataset import Dataset, FileMetaDataset
-from pydicom.uid import JPEG2000Lossless, RLELossless, generate_uid
+from pydicom.uid import generate_uid
 from scipy.ndimage import gaussian_filter
 
 from augmentor.tiles import grid_tile, windows_of
 from benchmarks.machine import machine
 from data_adapters import Channel, Provenance, Template, adapter, open_scenes
+from data_adapters.dicom.compress import SYNTAXES, compress
 
 ROOT = Path(__file__).parent.parent
 TURNS = 5
@@ -96,12 +97,11 @@ def bare_raster(path: Path) -> None:
 def reading(folder: Path) -> Iterator[tuple[str, Path, Callable[[Path], None]]]:
     """Each file or series that is read: its name, where it is, and the bare way to read it."""
     volume = smooth((48, 512, 512), 3000) - 1000
-    for name, syntax in (("plain", None), ("RLE", RLELossless), ("JPEG 2000", JPEG2000Lossless)):
+    for name in ("plain", *SYNTAXES):
         files = adapter("dicom").write_sample(folder / name, volume[None], CT, WHO)
-        for path in files if syntax else ():
-            dataset = pydicom.dcmread(path)
-            dataset.compress(syntax, generate_instance_uid=False)
-            dataset.save_as(path)
+        for path in files:
+            if name != "plain":
+                compress(path, name)
         yield f"CT series, 48 x 512 x 512, {name}", files[0].parent, bare_dicom
     stored = smooth((256, 256, 160), 4000).astype(np.int16)
     for suffix in (".nii", ".nii.gz"):
@@ -109,14 +109,14 @@ def reading(folder: Path) -> Iterator[tuple[str, Path, Callable[[Path], None]]]:
         Nifti1Image(stored, np.eye(4)).to_filename(path)
         yield f"NIfTI, 256 x 256 x 160{', gzip' if suffix.endswith('gz') else ''}", path, bare_nifti
     bands = np.stack([smooth((2048, 2048), 10000)] * 4).astype(np.uint16)
-    for compress in ("none", "deflate"):
-        path = folder / f"{compress}.tif"
+    for packing in ("none", "deflate"):
+        path = folder / f"{packing}.tif"
         with rasterio.open(
-            path, "w", driver="GTiff", height=2048, width=2048, count=4, dtype="uint16", compress=compress, tiled=True,
+            path, "w", driver="GTiff", height=2048, width=2048, count=4, dtype="uint16", compress=packing, tiled=True,
             crs="EPSG:32633", transform=rasterio.transform.from_origin(0, 0, 10, 10),
         ) as data:  # fmt: skip
             data.write(bands)
-        yield f"GeoTIFF, 4 x 2048 x 2048 uint16, {compress}", path, bare_raster
+        yield f"GeoTIFF, 4 x 2048 x 2048 uint16, {packing}", path, bare_raster
 
 
 def writing(folder: Path, count: int) -> dict[str, float]:

@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from rasterio.enums import MaskFlags
 from rasterio.windows import Window as RasterWindow
 
 from data_adapters.errors import BrokenFile, Unwritable
@@ -126,8 +127,9 @@ def _read_onto(placed: Placed, window: Window, values: NDArray[Any], valid: NDAr
         return
     found = read_window(placed.file, part.own)
     for array, out in zip(found, (values, valid), strict=True):
-        fine = array.repeat(placed.factor, axis=1).repeat(placed.factor, axis=2)
-        out[:, *part.target.slices] = fine[:, *part.crop.slices]
+        if placed.factor > 1:
+            array = array.repeat(placed.factor, axis=1).repeat(placed.factor, axis=2)
+        out[:, *part.target.slices] = array[:, *part.crop.slices]
 
 
 def read_window(file: RasterFile, window: Window) -> tuple[NDArray[Any], NDArray[np.bool_]]:
@@ -141,7 +143,8 @@ def read_window(file: RasterFile, window: Window) -> tuple[NDArray[Any], NDArray
         with open_raster(file.path) as data:
             bands = list(file.bands)
             raw = data.read(bands, window=area)
-            seen = data.read_masks(bands, window=area) > 0
+            everywhere = all(data.mask_flag_enums[band - 1] == [MaskFlags.all_valid] for band in bands)
+            seen = np.broadcast_to(True, raw.shape) if everywhere else data.read_masks(bands, window=area) > 0
             # GDAL itself heeds alpha only in files of two or four bands, of 8 or 16 bits.
             opaque = data.read(list(file.alpha), window=area).all(axis=0) if file.alpha else True
     except BrokenFile:
@@ -149,7 +152,7 @@ def read_window(file: RasterFile, window: Window) -> tuple[NDArray[Any], NDArray
     except Exception as error:
         raise BrokenFile(f"pixels cannot be read ({error})", where=file.path, do="restore it") from error
     if raw.dtype.kind in "iu":
-        seen = np.broadcast_to(seen.any(axis=0), seen.shape)
+        seen = seen if everywhere else np.broadcast_to(seen.any(axis=0), seen.shape)
         values = raw.astype(file.working)
     else:
         seen = seen & np.isfinite(raw)
