@@ -11,12 +11,10 @@ from typing import Any, NamedTuple
 
 from rasterio import Affine
 from rasterio.crs import CRS
-from rasterio.errors import RasterioError
-from rasterio.warp import transform_bounds
 
 from data_adapters.errors import GridMismatch
 from data_adapters.geotiff.names import delivery, named, product_folder
-from data_adapters.geotiff.rasters import RasterFile
+from data_adapters.geotiff.rasters import Bounds, RasterFile
 from data_adapters.scene import Window
 
 TOLERANCE = 0.05
@@ -238,22 +236,55 @@ def _home(product: Product) -> Path:
 
 def _merged(clusters: list[list[Product]]) -> list[list[Product]]:
     """Clusters of equal grids, those whole pixels apart made one."""
-    found: list[list[Product]] = []
-    for members in sorted(clusters, key=lambda m: (m[0].finest.day, m[0].finest.path)):
-        fitting = (c for c in found if _apart(c, members) and _whole_pixels(c[0].finest, members[0].finest))
+    clusters = sorted(clusters, key=_when)
+    near = _near(clusters)
+    found: dict[int, list[Product]] = {}
+    for index, members in enumerate(clusters):
+        fitting = (
+            into
+            for other in near[index]
+            if (into := found.get(other))
+            and _whole_pixels(into[0].finest, members[0].finest)
+            and not _days(into) & _days(members)
+        )
         into = next(fitting, None)
         if into is None:
-            found.append(list(members))
+            found[index] = list(members)
         else:
             into += members
-    return [sorted(c, key=lambda p: (p.finest.day, p.finest.path)) for c in found]
+    return [sorted(members, key=lambda p: (p.finest.day, p.finest.path)) for members in found.values()]
 
 
-def _apart(one: Sequence[Product], other: Sequence[Product]) -> bool:
-    """Whether two clusters show one place on different dates."""
-    if _overlap(one[0].finest, other[0].finest) < ONE_PLACE:
-        return False
-    return not {p.finest.day for p in one} & {p.finest.day for p in other}
+def _when(cluster: Sequence[Product]) -> tuple[str, Path]:
+    return cluster[0].finest.day, cluster[0].finest.path
+
+
+def _days(cluster: Sequence[Product]) -> set[str]:
+    return {product.finest.day for product in cluster}
+
+
+def _near(clusters: Sequence[Sequence[Product]]) -> list[list[int]]:
+    """For each cluster the others that show the same place."""
+    footprints = {i: there for i, cluster in enumerate(clusters) if (there := cluster[0].finest.footprint)}
+    near: list[list[int]] = [[] for _ in clusters]
+    seen: list[int] = []
+    # From west to east, so that each is compared only to those that reach as far.
+    for index in sorted(footprints, key=lambda i: footprints[i]):
+        seen = [i for i in seen if footprints[i][2] > footprints[index][0]]
+        for other in seen:
+            if _overlap(footprints[index], footprints[other]) >= ONE_PLACE:
+                near[index].append(other)
+                near[other].append(index)
+        seen.append(index)
+    return [sorted(others) for others in near]
+
+
+def _overlap(one: Bounds, other: Bounds) -> float:
+    """The common part of two footprints as a part of the larger one."""
+    width, height = min(one[2], other[2]) - max(one[0], other[0]), min(one[3], other[3]) - max(one[1], other[1])
+    if width <= 0 or height <= 0:
+        return 0.0
+    return width * height / max((v[2] - v[0]) * (v[3] - v[1]) for v in (one, other))
 
 
 def _whole_pixels(one: RasterFile, other: RasterFile) -> bool:
@@ -265,22 +296,6 @@ def _whole_pixels(one: RasterFile, other: RasterFile) -> bool:
     )
     offset = _offset(one, other)
     return drift / abs(one.transform.a) <= TOLERANCE and all(abs(o - round(o)) <= TOLERANCE for o in offset)
-
-
-def _overlap(one: RasterFile, other: RasterFile) -> float:
-    """The common part of two footprints as a part of the larger one; 0 where no map says where they lie."""
-    if not (one.upright and other.upright):
-        return 0.0
-    a, b = one.bounds, other.bounds
-    if one.crs != other.crs:
-        try:
-            b = transform_bounds(CRS.from_wkt(other.crs), CRS.from_wkt(one.crs), *b)
-        except RasterioError:
-            return 0.0
-    width, height = min(a[2], b[2]) - max(a[0], b[0]), min(a[3], b[3]) - max(a[1], b[1])
-    if not (width > 0 and height > 0):
-        return 0.0
-    return width * height / max((v[2] - v[0]) * (v[3] - v[1]) for v in (a, b))
 
 
 def _stack(members: list[Product]) -> Stack:
@@ -298,13 +313,13 @@ def _stack(members: list[Product]) -> Stack:
 
 def _mismatches(clusters: list[list[Product]]) -> Iterator[GridMismatch]:
     """One error a place whose dates do not lie on one grid."""
-    left = list(clusters)
-    while left:
-        first, *rest = left
-        same = [c for c in rest if _apart(first, c)]
-        left = [c for c in rest if c not in same]
-        if same:
-            yield _mismatch(first[0].finest, [p.finest for c in same for p in c], len(first))
+    near = _near(clusters)
+    told: set[int] = set()
+    for index, first in enumerate(clusters):
+        same = [i for i in near[index] if i not in told and i > index and not _days(first) & _days(clusters[i])]
+        if same and index not in told:
+            told.update(same)
+            yield _mismatch(first[0].finest, [p.finest for i in same for p in clusters[i]], len(first))
 
 
 def _mismatch(first: RasterFile, others: list[RasterFile], alike: int) -> GridMismatch:

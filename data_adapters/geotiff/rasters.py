@@ -11,8 +11,10 @@ from typing import Any
 
 import numpy as np
 import rasterio
+from rasterio.crs import CRS
 from rasterio.enums import ColorInterp
 from rasterio.errors import NotGeoreferencedWarning, RasterioError
+from rasterio.warp import transform_bounds
 
 from data_adapters.errors import BrokenFile
 from data_adapters.geotiff.dates import acquired
@@ -35,6 +37,9 @@ def open_raster(path: Path, mode: str = "r", **options: Any) -> Any:
             return rasterio.open(path, mode, **options)
     except RasterioError as error:
         raise BrokenFile(f"not readable as GeoTIFF ({error})", where=path, do="restore it from its source") from error
+
+
+Bounds = tuple[float, float, float, float]
 
 
 @dataclass(frozen=True)
@@ -68,10 +73,21 @@ class RasterFile:
         return bool(self.crs) and not self.gcps and self.transform.b == 0 and self.transform.d == 0
 
     @cached_property
-    def bounds(self) -> tuple[float, float, float, float]:
+    def bounds(self) -> Bounds:
         """Left, bottom, right, top in the file's coordinate system."""
         (x, y), (to_x, to_y) = self.transform @ (0, 0), self.transform @ (self.width, self.height)
         return min(x, to_x), min(y, to_y), max(x, to_x), max(y, to_y)
+
+    @cached_property
+    def footprint(self) -> Bounds | None:
+        """West, south, east, north in degrees; None where no map says where the file lies."""
+        if not self.upright:
+            return None
+        try:
+            return transform_bounds(CRS.from_wkt(self.crs), "EPSG:4326", *self.bounds)
+        except Exception:
+            # A local system has no place on earth; how GDAL says so is no part of what rasterio promises.
+            return None
 
     @property
     def grid(self) -> tuple[object, ...]:
