@@ -59,13 +59,15 @@ SAYS = (
     ("scl", "scl"),
     ("qa_pixel", "qa_pixel"),
     ("pixel_qa", "pixel_qa"),
-    ("bqa_l8", r"l[co]8\d{13}\w*_bqa"),
     ("bqa", "bqa"),
     ("mask", "mask|clm"),
     ("clp", "clp"),
     ("probability", "prob|probability|cloudprob|cldprb|snwprb|s2cloudless"),
 )
 """What a part of a name says."""
+
+BEFORE_COLLECTIONS = re.compile(r"(?<![A-Za-z])L[CO]8\d{13}", re.IGNORECASE)
+"""How Landsat 8 named its scenes then; it is the name of the file that says so, and not that of the band."""
 
 
 @dataclass(frozen=True)
@@ -101,8 +103,11 @@ class Meaning:
         for name in names:
             plain = f"_{re.sub(r'[^a-z0-9]+', '_', name.lower())}_"
             for word, pattern in SAYS:
-                if re.search(f"_(?:{pattern})_", plain):
-                    return cls("probability", certain=255) if word == "clp" else cls(word)
+                if not re.search(f"_(?:{pattern})_", plain):
+                    continue
+                if word == "clp":
+                    return cls("probability", certain=255)
+                return cls("bqa_l8" if word == "bqa" and any(map(BEFORE_COLLECTIONS.search, names)) else word)
         return cls("mask")
 
     def covered(self, values: NDArray[Any], *, whole_numbers: bool) -> NDArray[np.bool_]:

@@ -157,6 +157,13 @@ def test_any_other_grid_is_refused(
         masked(scene, path)
 
 
+def test_the_bits_of_before_the_collections_are_told_by_the_scene_s_name(tmp_path: Path, scene: Scene) -> None:
+    for name, word in (("LC80130312015295LGN00_BQA", 53248), ("LC08_L1TP_013032_20180131_01_T1_BQA", 2800)):
+        path = raster(tmp_path / "masks" / f"{name}.tif", codes([1, word], "uint16"))
+        assert masked(scene, path)(scene.plane).mean() == 0.5
+        path.unlink()
+
+
 def test_what_is_said_overrules_the_name(tmp_path: Path, scene: Scene) -> None:
     path = raster(tmp_path / "x_prob.tif", codes([0, 3, 9], "uint8"))
     assert masked(scene, path, "scl")(scene.plane).mean() == pytest.approx(2 / 3)
