@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from pydicom import dcmread
+from pydicom.dataelem import DataElement
 from pydicom.dataset import Dataset, FileDataset
 from pydicom.pixels.decoders.base import get_decoder
 from pydicom.pixels.processing import apply_color_lut, apply_modality_lut, convert_color_space
@@ -286,9 +287,28 @@ def rgb(stored: NDArray[Any], header: Dataset) -> NDArray[Any]:
     """
     space = str(header.PhotometricInterpretation)
     if space == "PALETTE COLOR":
-        return np.asarray(apply_color_lut(stored, header))
+        return from_palette(stored, header)
     if space == "RGB":
         return stored
     if stored.dtype.itemsize > 1:
         raise ValueError(f"{space} of {stored.dtype.itemsize * 8} bits is not known to the standard")
     return np.asarray(convert_color_space(stored, space, "RGB"))
+
+
+def from_palette(entries: NDArray[Any], header: Dataset) -> NDArray[Any]:
+    """Colours (..., 3) of entries of the header's colour table."""
+    table = Dataset()
+    for name in ("Red", "Green", "Blue"):
+        for part in ("Descriptor", "Data"):
+            keyword = f"{name}PaletteColorLookupTable{part}"
+            if keyword in header:
+                table[keyword] = header[keyword]
+            if (segmented := f"Segmented{keyword}") in header:
+                table[segmented] = header[segmented]
+    data, count = table.get("RedPaletteColorLookupTableData"), int(header.RedPaletteColorLookupTableDescriptor[0])
+    if data is not None and len(data) == count + 1:
+        # The byte that evens out a table of odd length is no entry; pydicom takes it for one.
+        for name in ("Red", "Green", "Blue"):
+            keyword = f"{name}PaletteColorLookupTableData"
+            table[keyword] = DataElement(keyword, "OW", table[keyword].value[:count])
+    return np.asarray(apply_color_lut(entries, table))

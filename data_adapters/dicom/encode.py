@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from pydicom.dataset import FileDataset
-from pydicom.pixels.processing import apply_color_lut, convert_color_space
+from pydicom.pixels.processing import convert_color_space
 from scipy.spatial import KDTree
 
 from data_adapters.dicom import decode
@@ -41,7 +41,7 @@ def _entries(colours: NDArray[np.floating[Any]], dataset: FileDataset, dtype: np
     """The entries of a colour table that are nearest to (rows, columns, 3) colours."""
     count, first, _ = (int(v) for v in dataset.RedPaletteColorLookupTableDescriptor)
     entries = np.arange(first, min(first + (count or 1 << 16), decode.limits(dataset)[1] + 1)).astype(dtype)
-    table = np.asarray(apply_color_lut(entries[None], dataset))[0].astype(np.float64)
+    table = decode.from_palette(entries[None], dataset)[0].astype(np.float64)
     return np.asarray(entries[KDTree(table).query(colours)[1]])
 
 

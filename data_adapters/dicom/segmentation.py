@@ -203,10 +203,11 @@ def _refer(dataset: Dataset, shown_on: Mapping[str, Plane]) -> None:
     for groups in dataset.PerFrameFunctionalGroupsSequence:
         for derivation in groups.DerivationImageSequence:
             for source in derivation.SourceImageSequence:
-                plane = shown_on[source.ReferencedSOPInstanceUID]
-                _name(source, plane.image)
-                if plane.number is not None:
-                    source.ReferencedFrameNumber = plane.number
+                # Segments of one plane share their reference, which is named but once.
+                if (plane := shown_on.get(source.ReferencedSOPInstanceUID)) is not None:
+                    _name(source, plane.image)
+                    if plane.number is not None:
+                        source.ReferencedFrameNumber = plane.number
     images = {plane.image.SOPInstanceUID: plane.image for plane in shown_on.values()}
     dataset.SourceImageSequence = [_name(Dataset(), image) for image in images.values()]
     dataset.ReferencedSeriesSequence[0].ReferencedInstanceSequence = [

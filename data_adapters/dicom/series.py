@@ -63,7 +63,7 @@ class DicomScene(Scene):
             )
         try:
             physical, observed = decode.physical(words, dataset, frame)
-        except (ValueError, NotImplementedError, AttributeError) as error:
+        except (ValueError, TypeError, NotImplementedError, AttributeError) as error:
             raise BrokenFile(f"pixels have no values ({error})", where=path, do="restore it from its source") from error
         if physical.ndim == 2:
             physical, observed = physical[..., None], observed[..., None]

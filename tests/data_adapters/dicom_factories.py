@@ -124,6 +124,7 @@ def colour(
     else:
         for name, entries in zip(("Red", "Green", "Blue"), palette.T, strict=True):
             lut = entries.astype(palette.dtype).tobytes()
+            lut += b"\0" * (len(lut) % 2)
             bits = 8 * palette.dtype.itemsize
             dataset.add_new(f"{name}PaletteColorLookupTableDescriptor", "US", [len(palette) % 65536, 0, bits])
             dataset.add_new(f"{name}PaletteColorLookupTableData", "OW", lut)
