@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +14,13 @@ import pydicom
 import pytest
 import rasterio
 from click.testing import CliRunner, Result
+from pynetdicom import (
+    AE,
+    ALL_TRANSFER_SYNTAXES,
+    AllStoragePresentationContexts,
+    VerificationPresentationContexts,
+    evt,
+)
 
 from augmentor import fill, synthesize, train
 from augmentor.adversary.game import Game
@@ -233,6 +240,68 @@ def test_fill_never_writes_over_anything(drawn: phantoms.Phantoms, tmp_path: Pat
     assert not (tmp_path / "new").exists()
 
 
+@pytest.fixture
+def archive() -> Iterator[tuple[str, list[str]]]:
+    """The address of a PACS, and the SOPInstanceUIDs of what arrives there."""
+    arrived: list[str] = []
+
+    def keep(event: Any) -> int:
+        arrived.append(str(event.dataset.SOPInstanceUID))
+        return 0x0000
+
+    server = AE(ae_title="ARCHIVE")
+    for context in (*AllStoragePresentationContexts, *VerificationPresentationContexts):
+        server.add_supported_context(context.abstract_syntax, ALL_TRANSFER_SYNTAXES)
+    handlers: list[Any] = [(evt.EVT_C_STORE, keep), (evt.EVT_C_ECHO, lambda event: 0x0000)]
+    running = server.start_server(("127.0.0.1", 0), block=False, evt_handlers=handlers)
+    yield f"127.0.0.1:{running.server_address[1]}/ARCHIVE", arrived
+    running.shutdown()
+
+
+def identities(*paths: Path) -> list[str]:
+    return sorted(str(pydicom.dcmread(path).SOPInstanceUID) for path in paths)
+
+
+def test_samples_and_filled_series_arrive_at_an_archive(
+    chest: Run, drawn: phantoms.Phantoms, tmp_path: Path, archive: tuple[str, list[str]]
+) -> None:
+    address, arrived = archive
+    words = ["--run", chest.folder, "-o", tmp_path / "samples", "--compress", "rle", "--to-pacs", address]
+    result = augmentor("synthesize", "--n", 5, *words)
+    assert result.exit_code == 0, result.output
+    assert sorted(arrived) == identities(*(tmp_path / "samples").glob("*.dcm")) and len(arrived) == 5
+    arrived.clear()
+    result = augmentor("fill", drawn.ct, "-o", tmp_path / "filled", "--prior-only", "--to-pacs", address)
+    assert result.exit_code == 0, result.output
+    assert sorted(arrived) == identities(*(tmp_path / "filled").iterdir(), tmp_path / "filled_made.dcm")
+
+
+def test_a_filled_stack_is_described_date_by_date(drawn: phantoms.Phantoms, tmp_path: Path) -> None:
+    words = ["--mask", drawn.clouds, "-o", tmp_path / "out", "--prior-only", "--cog", "--stac"]
+    result = augmentor("fill", drawn.stack, *words)
+    assert result.exit_code == 0, result.output
+    images = [path for path in (tmp_path / "out").glob("*.tif") if not path.stem.endswith("_made")]
+    assert len(images) == open_scenes(drawn.stack)[0].shape[1]
+    for path, day in zip(sorted(images), open_scenes(drawn.stack)[0].dates, strict=True):
+        item = json.loads(path.with_suffix(".stac.json").read_text())
+        assert item["properties"]["datetime"].startswith(day)
+        with rasterio.open(path) as data:
+            assert data.tags(ns="IMAGE_STRUCTURE")["LAYOUT"] == "COG"
+
+
+def test_a_mask_of_classes_hides_what_they_say(drawn: phantoms.Phantoms, tmp_path: Path) -> None:
+    scene, mask = sorted(drawn.stack.glob("*.tif"))[1], sorted(drawn.clouds.glob("*.tif"))[1]
+    classes = tmp_path / "classes.tif"
+    classes.write_bytes(mask.read_bytes())
+    with rasterio.open(classes, "r+") as data:
+        hidden = data.read() > 0
+        data.write(np.where(hidden, 9, 4).astype(data.dtypes[0]))
+    words = ["--mask", classes, "--mask-means", "scl", "--prior-only", "-o"]
+    assert augmentor("fill", scene, *words, tmp_path / "out.tif").exit_code == 0
+    with rasterio.open(tmp_path / "out_made.tif") as made:
+        assert np.array_equal(made.read() > 0, hidden)
+
+
 def bad_recipe(folder: Path) -> Path:
     path = folder / "bad.yaml"
     path.write_text("name: bad\ntiles:\n  sise: [32, 32]\n")
@@ -308,6 +377,16 @@ BAD: list[tuple[str, Callable[[phantoms.Phantoms, Path, Path], list[object]], st
     ),
     ("many scenes", lambda d, r, t: ["fill", d.chest, "-o", t / "out"], "NothingToFill"),
     ("mask of another grid", lambda d, r, t: ["fill", d.stack, "--mask", d.mr, "-o", t / "out"], "GridMismatch"),
+    ("no such layer", lambda d, r, t: ["fill", d.stack, "--mask", "scl", "-o", t / "out"], "UnclearMask"),
+    (
+        "no such meaning",
+        lambda d, r, t: ["fill", d.stack, "--mask", d.clouds, "--mask-means", "fog", "-o", t / "out"],
+        "UnclearMask",
+    ),
+    ("a wish of another format", lambda d, r, t: ["synthesize", "--n", 3, "--runs", r, "--cog"], "Unwritable"),
+    ("a wish of another format, filled", lambda d, r, t: ["fill", d.mr, "-o", t / "o.nii", "--stac"], "Unwritable"),
+    ("no address", lambda d, r, t: ["synthesize", "--n", 3, "--runs", r, "--to-pacs", "archive"], "NotDelivered"),
+    ("nobody there", lambda d, r, t: ["fill", d.ct, "-o", t / "o", "--to-pacs", "127.0.0.1:1/AET"], "NotDelivered"),
     ("tile does not fit", lambda d, r, t: ["train", "chest_xray", "--data", d.chest, *odd(t)], "RunError"),
 ]
 
