@@ -22,7 +22,7 @@ from augmentor.report.pictures import contact_sheet
 from augmentor.run import TOOL, Facts, Run, tool_version
 from augmentor.sampling import Maps, check_conditions, samples
 from augmentor.segmentation import check_known
-from data_adapters import Channel, Delivery, Provenance, Template, adapter
+from data_adapters import Delivery, Provenance, Template, adapter, write_labels
 from data_adapters.atomic import write_json
 from data_adapters.errors import Unwritable
 
@@ -85,7 +85,10 @@ def synthesize(
             named = files[0] if len(files) == 1 else stem
             said = [sample.conditions.get(name, "") for name in names]
             if sample.labels is not None:
-                said.append(_write_labels(stem, sample.labels, facts, template, made_by).name)
+                maps_at = stem.with_name(f"{stem.name}_seg")
+                volume = sample.labels if sample.labels.ndim == 3 else sample.labels[None]
+                beside = write_labels(maps_at, volume, facts.labels, template, made_by, files)
+                said.append(beside[0].name if beside else "")
             row([named.name, *said])
             advance(sample.index + 1, "")
     first = samples(generator, facts, 0, min(n, SHEET), seed, asked, guidance=guidance, maps=maps)
@@ -127,26 +130,6 @@ def _as_volume(pixels: NDArray[np.float64], facts: Facts) -> NDArray[np.float64]
 def _middle(pixels: NDArray[np.float64]) -> NDArray[np.float64]:
     """The middle slice of a volume; a plane as it is."""
     return pixels if pixels.ndim == 3 else pixels[:, pixels.shape[1] // 2]
-
-
-def _write_labels(stem: Path, labels: NDArray[np.int32], facts: Facts, template: Template, made_by: Provenance) -> Path:
-    """The label map of a sample beside it: NIfTI for medical images and volumes, else in the sample's own format."""
-    medical = template.format in ("dicom", "nifti") or labels.ndim == 3
-    small = min(facts.labels) >= 0 and max(facts.labels) <= 255
-    own = replace(
-        template,
-        format="nifti" if medical else template.format,
-        channels=(Channel("label"),),
-        dtype="uint8" if small else "int32",
-        low=float(min(facts.labels)),
-        high=float(max(facts.labels)),
-        slope=1.0,
-        intercept=0.0,
-        nodata=None,
-    )
-    named = stem.with_name(f"{stem.name}_seg")
-    values = labels.astype(np.float64)[None]
-    return adapter(own.format).write_sample(named, values if labels.ndim == 3 else values[:, None], own, made_by)[0]
 
 
 def _maps_for(run: Run, path: Path | None) -> Maps:

@@ -6,6 +6,7 @@ reads windows of pixels in physical units and writes itself back with patches la
 """
 
 from data_adapters.delivery import Delivery
+from data_adapters.labels import write_labels
 from data_adapters.registry import Inventory, adapter, open_scenes, scan
 from data_adapters.scene import Channel, Grid, Patch, Pixels, Provenance, Scene, Template, Window
 
@@ -23,4 +24,5 @@ __all__ = [
     "adapter",
     "open_scenes",
     "scan",
+    "write_labels",
 ]
