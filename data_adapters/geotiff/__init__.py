@@ -29,9 +29,10 @@ def claims(path: Path, head: bytes) -> bool:
 
 def scan(files: Sequence[Path]) -> tuple[list[Scene], list[UserError]]:
     """Scenes from headers alone: per-band files joined, dated files on one grid stacked."""
-    from data_adapters.geotiff.products import products, stacks
+    from data_adapters.geotiff.products import products
     from data_adapters.geotiff.rasters import read_file
     from data_adapters.geotiff.scenes import scene
+    from data_adapters.geotiff.stacks import stacks
 
     headers, problems = [], list[UserError]()
     for path in files:

@@ -18,8 +18,9 @@ from rasterio.windows import Window as RasterWindow
 
 from data_adapters.errors import BrokenFile, Unwritable
 from data_adapters.geotiff.names import delivery
-from data_adapters.geotiff.products import Placed, Product, Stack
+from data_adapters.geotiff.products import Placed, Product
 from data_adapters.geotiff.rasters import RasterFile, open_raster
+from data_adapters.geotiff.stacks import Stack
 from data_adapters.scene import Channel, Grid, Patch, Pixels, Provenance, Scene, Template, Window
 
 
