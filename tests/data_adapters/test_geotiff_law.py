@@ -88,6 +88,8 @@ def write(path, known):
         "ENDIANNESS": known["endian"], **COMPRESSIONS[known["compression"]], **places(known["place"]),
         **({"tiled": True, "blockxsize": 16, "blockysize": 32} if known["tiled"] else {"blockysize": 8}),
         **({"NBITS": 16} if dtype == "float16" else {}),
+        # Else four bands of bytes are taken for a picture with alpha.
+        **({"photometric": "MINISBLACK", "ALPHA": "NO"} if bands > 1 and mechanism != "alpha" else {}),
     }  # fmt: skip
     with rasterio.Env(GDAL_TIFF_INTERNAL_MASK=mechanism != "msk"), open_raster(path, "w", **options) as data:
         if known["place"] == "gcps":
