@@ -297,18 +297,11 @@ def rgb(stored: NDArray[Any], header: Dataset) -> NDArray[Any]:
 
 def from_palette(entries: NDArray[Any], header: Dataset) -> NDArray[Any]:
     """Colours (..., 3) of entries of the header's colour table."""
+    count = int(header.RedPaletteColorLookupTableDescriptor[0])
     table = Dataset()
-    for name in ("Red", "Green", "Blue"):
-        for part in ("Descriptor", "Data"):
-            keyword = f"{name}PaletteColorLookupTable{part}"
-            if keyword in header:
-                table[keyword] = header[keyword]
-            if (segmented := f"Segmented{keyword}") in header:
-                table[segmented] = header[segmented]
-    data, count = table.get("RedPaletteColorLookupTableData"), int(header.RedPaletteColorLookupTableDescriptor[0])
-    if data is not None and len(data) == count + 1:
-        # The byte that evens out a table of odd length is no entry; pydicom takes it for one.
-        for name in ("Red", "Green", "Blue"):
-            keyword = f"{name}PaletteColorLookupTableData"
-            table[keyword] = DataElement(keyword, "OW", table[keyword].value[:count])
+    for element in header.group_dataset(0x0028):
+        if "PaletteColorLookupTable" in element.keyword:
+            # The byte that evens out a table of odd length is no entry; pydicom takes it for one.
+            odd = isinstance(element.value, bytes) and len(element.value) == count + 1
+            table[element.tag] = DataElement(element.tag, element.VR, element.value[:count] if odd else element.value)
     return np.asarray(apply_color_lut(entries, table))

@@ -125,7 +125,7 @@ def _filled(
 ) -> FileDataset:
     header = _fillable(image)
     touched = [slot for slot in image.slots if slot in made]
-    enhanced = "PerFrameFunctionalGroupsSequence" in header
+    enhanced = groups.is_enhanced(header)
     whole = image.frames == tuple(range(decode.frame_count(header)))
     dataset = _repainted(image, header, made) if touched or not whole else decode.read_header(image.path, pixels=True)
     _settle(dataset)

@@ -8,6 +8,7 @@ from copy import deepcopy
 import numpy as np
 from numpy.typing import NDArray
 from pydicom.dataset import Dataset
+from pydicom.uid import UID
 
 from data_adapters.dicom.common import code, decimals
 
@@ -21,6 +22,15 @@ SPATIAL = (0x00200032, 0x00209057)
 
 EDITING = ("113077", "DCM", "Volume editing")
 SOURCE = ("121322", "DCM", "Source image for image processing operation")
+
+
+def is_enhanced(header: Dataset) -> bool:
+    """Whether an object is of a class that describes its frames one by one, though some writers omit to do so."""
+    return "PerFrameFunctionalGroupsSequence" in header or "Enhanced" in UID(header.get("SOPClassUID") or "").name
+
+
+def _per_frame(dataset: Dataset) -> list[Dataset]:
+    return list(dataset.get("PerFrameFunctionalGroupsSequence") or [])
 
 
 def choose(dataset: Dataset, frames: Sequence[int]) -> None:
@@ -84,33 +94,45 @@ def derive(dataset: Dataset, source: Dataset, frames: Sequence[int], rebuilt: Co
     """
     for keyword in ("DerivationImageSequence", *_of_frame_type(dataset)):
         _unshare(dataset, keyword)
+    named = all(source.get(keyword) for keyword in ("SOPInstanceUID", "SeriesInstanceUID", "StudyInstanceUID"))
     kinds = set()
-    for index, (groups, frame) in enumerate(zip(dataset.PerFrameFunctionalGroupsSequence, frames, strict=True)):
+    for index, (groups, frame) in enumerate(zip(_per_frame(dataset), frames, strict=False)):
         for keyword in _of_frame_type(groups):
             for item in groups[keyword].value:
                 if index in rebuilt:
                     item.FrameType = ["DERIVED", *list(item.FrameType)[1:]]
                 kinds.add(str(item.FrameType[0]))
-        reference = _reference(source)
-        reference.ReferencedFrameNumber = frame + 1
-        reference.PurposeOfReferenceCodeSequence = [code(*SOURCE)]
-        derivation = Dataset()
-        derivation.DerivationDescription = said if index in rebuilt else "Copied unchanged"
-        derivation.DerivationCodeSequence = [code(*EDITING)]
-        derivation.SourceImageSequence = [reference]
-        groups.DerivationImageSequence = [*(groups.get("DerivationImageSequence") or []), derivation]
-    kind = "MIXED" if len(kinds) > 1 else "".join(kinds) or "DERIVED"
+        if named:
+            cause = said if index in rebuilt else "Copied unchanged"
+            derivation = _derivation(dataset, source, frame, cause)
+            groups.DerivationImageSequence = [*(groups.get("DerivationImageSequence") or []), derivation]
+    whole = "DERIVED" if len(rebuilt) == len(frames) else "MIXED"
+    kind = kinds.pop() if len(kinds) == 1 else whole
     dataset.ImageType = [kind, *list(dataset.get("ImageType") or ["", "PRIMARY"])[1:]]
-    series = Dataset()
-    series.SeriesInstanceUID, series.ReferencedSOPSequence = source.SeriesInstanceUID, [_reference(source)]
-    evidence = Dataset()
-    evidence.StudyInstanceUID, evidence.ReferencedSeriesSequence = source.StudyInstanceUID, [series]
-    dataset.SourceImageEvidenceSequence = [*(dataset.get("SourceImageEvidenceSequence") or []), evidence]
+    if named and _per_frame(dataset):
+        # To be given where frames name their sources.
+        series = Dataset()
+        series.SeriesInstanceUID = source.SeriesInstanceUID
+        series.ReferencedSOPSequence = [_reference(dataset, source)]
+        evidence = Dataset()
+        evidence.StudyInstanceUID, evidence.ReferencedSeriesSequence = source.StudyInstanceUID, [series]
+        dataset.SourceImageEvidenceSequence = [*(dataset.get("SourceImageEvidenceSequence") or []), evidence]
 
 
-def _reference(source: Dataset) -> Dataset:
+def _derivation(dataset: Dataset, source: Dataset, frame: int, said: str) -> Dataset:
+    reference = _reference(dataset, source)
+    reference.ReferencedFrameNumber = frame + 1
+    reference.PurposeOfReferenceCodeSequence = [code(*SOURCE)]
+    derivation = Dataset()
+    derivation.DerivationDescription = said
+    derivation.DerivationCodeSequence = [code(*EDITING)]
+    derivation.SourceImageSequence = [reference]
+    return derivation
+
+
+def _reference(dataset: Dataset, source: Dataset) -> Dataset:
     item = Dataset()
-    item.ReferencedSOPClassUID, item.ReferencedSOPInstanceUID = source.SOPClassUID, source.SOPInstanceUID
+    item.ReferencedSOPClassUID, item.ReferencedSOPInstanceUID = dataset.SOPClassUID, source.SOPInstanceUID
     return item
 
 
@@ -128,6 +150,6 @@ def _unshare(dataset: Dataset, keyword: str) -> None:
     """State of each frame what all shared, so that one can differ."""
     for shared in dataset.get("SharedFunctionalGroupsSequence") or []:
         if keyword in shared:
-            for groups in dataset.PerFrameFunctionalGroupsSequence:
+            for groups in _per_frame(dataset):
                 groups[keyword] = deepcopy(shared[keyword])
             del shared[keyword]

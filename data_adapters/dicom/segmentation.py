@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from copy import deepcopy
 from pathlib import Path
@@ -43,6 +44,9 @@ OF_PATIENT_AND_STUDY = (
 
 NO_DAY = ("19700101", "000000")
 """Date and time of content, which may not be empty, where the images tell none."""
+
+DATE, TIME = re.compile(r"\d{8}"), re.compile(r"\d{2}(\d{2}(\d{2}(\.\d{1,6})?)?)?")
+"""What PS3.5 6.2 allows; older files write otherwise."""
 
 
 class Segment(NamedTuple):
@@ -237,7 +241,8 @@ def _complete(dataset: Dataset, source: Dataset, provenance: Provenance) -> None
         item.DimensionOrganizationUID = organisation
     dates = [source.get(k) for k in ("ContentDate", "AcquisitionDate", "SeriesDate", "StudyDate")]
     times = [source.get(k) for k in ("ContentTime", "AcquisitionTime", "SeriesTime", "StudyTime")]
-    stated = [(date, time) for date, time in zip(dates, times, strict=True) if date and time]
+    both = zip(map(str, dates), map(str, times), strict=True)
+    stated = [(date, time) for date, time in both if DATE.fullmatch(date) and TIME.fullmatch(time)]
     dataset.ContentDate, dataset.ContentTime = stated[0] if stated else NO_DAY
     for keyword in ("SeriesDate", "SeriesTime", "InstanceCreationDate", "InstanceCreationTime"):
         if keyword in dataset:

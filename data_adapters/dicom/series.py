@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydicom.dataset import Dataset, FileDataset
 
+from data_adapters.anatomy import nearest_plane
 from data_adapters.dicom import decode
 from data_adapters.dicom.geometry import along_normal, find_slots
 from data_adapters.dicom.volumes import Frame, Slice, Volume, apart, grouped, same_place, slices
@@ -76,6 +77,7 @@ class DicomScene(Scene):
     def template(self) -> Template:
         header = decode.read_header(self.files[0])
         slope, intercept = decode.rescale(header)
+        direction = decode.orientation(header)
         bits = int(header.get("BitsStored", 16))
         lowest, highest = decode.limits(header)
         if decode.is_palette(header):
@@ -94,12 +96,14 @@ class DicomScene(Scene):
             bits=bits,
             spacing=self.grid.spacing,
             unit="mm",
+            plane=nearest_plane(direction) if direction else "axial",
         )
 
     def write_filled(self, destination: Path, patches: Iterable[Patch], provenance: Provenance) -> list[Path]:
         from data_adapters.dicom.fill import write_filled_series
 
-        return write_filled_series(self, destination, patches, provenance)
+        with decode.lenient():
+            return write_filled_series(self, destination, patches, provenance)
 
 
 def scenes(headers: Sequence[tuple[Path, FileDataset]]) -> tuple[list[Scene], list[UserError]]:
