@@ -34,7 +34,7 @@ class Adapter(Protocol):
         """Whether the file's first 400 bytes are this format's."""
 
     def scan(self, files: Sequence[Path]) -> tuple[list[Scene], list[UserError]]:
-        """Scenes from headers alone, and one error for every file that gives none."""
+        """Scenes from headers alone, and one error for every file that gives none: NoPixels where none was to be."""
 
     def write_sample(
         self, stem: Path, values: NDArray[np.floating[Any]], template: Template, provenance: Provenance

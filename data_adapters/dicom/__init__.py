@@ -36,8 +36,12 @@ def scan(files: Sequence[Path]) -> tuple[list[Scene], list[UserError]]:
                 header = decode.read_header(path)
                 if len(header) == 0:
                     raise NotThisFormat("no DICOM element found", where=path, do="remove it or restore it")
-                if not decode.has_pixels(header) or str(header.get("Modality", "")) == "SEG":
-                    raise NoPixels(decode.kind_of(header), where=path)
+                kind = decode.kind_of(header)
+                if str(header.get("Modality", "")) == "SEG":
+                    # Its frames are label maps, which say nothing of a patient.
+                    raise NoPixels(kind, where=path)
+                if not decode.has_pixels(header):
+                    raise NoPixels(f"{kind} without pixels" if "Image" in kind else kind, where=path)
                 if str(header.get("BurnedInAnnotation", "")).upper() == "YES":
                     raise BurnedInText(
                         "says that text is burned into its pixels", where=path, do="crop or mask it first"

@@ -120,7 +120,7 @@ def rescale(header: Dataset, frame: int = 0) -> tuple[float, float]:
     """Slope and intercept to physical units; enhanced objects keep them in functional groups, doses in a scaling."""
     if "DoseGridScaling" in header:
         return float(header.DoseGridScaling) or 1.0, 0.0
-    for holder in (header, *_groups(header, "PixelValueTransformationSequence", frame)):
+    for holder in (*_groups(header, "PixelValueTransformationSequence", frame), header):
         if "RescaleSlope" in holder:
             slope = float(holder.RescaleSlope)
             return slope if slope != 0 else 1.0, float(holder.get("RescaleIntercept", 0))
@@ -181,7 +181,7 @@ def _first_stated(header: Dataset, keywords: Sequence[str]) -> float:
 
 
 def _numbers(header: Dataset, keyword: str, sequence: str, frame: int, count: int) -> list[float] | None:
-    for holder in (header, *(_groups(header, sequence, frame) if sequence else [])):
+    for holder in (*(_groups(header, sequence, frame) if sequence else []), header):
         value = holder.get(keyword)
         if value is not None and not isinstance(value, float) and len(value) == count:
             return [float(v) for v in value]

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from adapter_factories import SHARED, only, provenance
 from pydicom import dcmread
+from pydicom.uid import JPEGBaseline8Bit, JPEGExtended12Bit, JPEGLSNearLossless
 from test_validators import errors, run
 
 from data_adapters import Patch, Window, open_scenes, scan
@@ -168,4 +169,7 @@ def test_a_window_filled_with_what_was_read_changes_no_value_and_makes_no_error(
     rounded = 2 if dcmread(out, stop_before_pixels=True).PhotometricInterpretation.startswith("YBR") else 0
     assert np.abs(before.values - after.values).max() <= rounded
     assert faults(out) <= faults(path) and len(made) == there.valid.any()
+    source, filled = (dcmread(p, stop_before_pixels=True, force=True) for p in (path, out))
+    lossy = source.file_meta.get("TransferSyntaxUID") in (JPEGBaseline8Bit, JPEGExtended12Bit, JPEGLSNearLossless)
+    assert filled.get("LossyImageCompression") == ("01" if lossy else source.get("LossyImageCompression"))
     assert all(faults(mask) <= faults(path) for mask in made)
