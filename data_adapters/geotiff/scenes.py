@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from datetime import date
@@ -32,16 +32,10 @@ class GeoTiffScene(Scene):
 
     def read(self, first: int, count: int, window: Window | None = None) -> Pixels:
         window = window or self.plane
-        shape = (self.shape[0], count, window.height, window.width)
-        working = np.result_type(*(placed.file.working for p in self.acquisitions for placed in p.files))
-        values = np.zeros(shape, dtype=working)
-        valid = np.zeros(shape, dtype=bool)
-        for index in range(count):
-            channel = 0
-            for placed in self.acquisitions[first + index].files:
-                span = slice(channel, channel + len(placed.file.bands))
-                _read_onto(placed, window, values[span, index], valid[span, index])
-                channel += len(placed.file.bands)
+        found = [[_read(placed, window) for placed in p.files] for p in self.acquisitions[first : first + count]]
+        values, valid = (
+            _joined([_joined([file[part] for file in date], 0)[:, None] for date in found], 1) for part in (0, 1)
+        )
         return Pixels(values, valid)
 
     def covered(self, window: Window) -> NDArray[np.bool_]:
@@ -121,16 +115,23 @@ class GeoTiffScene(Scene):
         return [path for target in targets.values() for path in target.written]
 
 
-def _read_onto(placed: Placed, window: Window, values: NDArray[Any], valid: NDArray[np.bool_]) -> None:
-    """Read a file into (bands, h, w) arrays of a window of the scene, its pixels repeated where they are coarser."""
+def _joined(arrays: Sequence[NDArray[Any]], axis: int) -> NDArray[Any]:
+    """One array as it is, several after each other."""
+    return arrays[0] if len(arrays) == 1 else np.concatenate(arrays, axis=axis)
+
+
+def _read(placed: Placed, window: Window) -> tuple[NDArray[Any], NDArray[np.bool_]]:
+    """Values and validity (bands, h, w) of a file in a window of the scene, its pixels repeated where coarser."""
     part = placed.part(window)
-    if part is None:
-        return
-    found = read_window(placed.file, part.own)
-    for array, out in zip(found, (values, valid), strict=True):
-        if placed.factor > 1:
-            array = array.repeat(placed.factor, axis=1).repeat(placed.factor, axis=2)
-        out[:, *part.target.slices] = array[:, *part.crop.slices]
+    if part is not None and placed.factor == 1 and part.own[2:] == window[2:]:
+        return read_window(placed.file, part.own)
+    shape = (len(placed.file.bands), window.height, window.width)
+    canvas = np.zeros(shape, dtype=placed.file.working), np.zeros(shape, dtype=bool)
+    if part is not None:
+        for array, out in zip(read_window(placed.file, part.own), canvas, strict=True):
+            fine = array.repeat(placed.factor, axis=1).repeat(placed.factor, axis=2) if placed.factor > 1 else array
+            out[:, *part.target.slices] = fine[:, *part.crop.slices]
+    return canvas
 
 
 def read_window(file: RasterFile, window: Window) -> tuple[NDArray[Any], NDArray[np.bool_]]:
