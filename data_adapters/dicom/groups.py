@@ -17,9 +17,6 @@ OF_A_MOMENT = (
 )  # fmt: skip
 """What FrameContentSequence says of a frame that was acquired."""
 
-SPATIAL = (0x00200032, 0x00209057)
-"""Dimensions that count slices: ImagePositionPatient and InStackPositionNumber."""
-
 EDITING = ("113077", "DCM", "Volume editing")
 SOURCE = ("121322", "DCM", "Source image for image processing operation")
 
@@ -58,27 +55,30 @@ def place(dataset: Dataset, fresh: Collection[int], positions: Sequence[NDArray[
 
 
 def _count_slices(dataset: Dataset, fresh: Collection[int], positions: Sequence[NDArray[np.float64]]) -> None:
-    """Number slices from 1 in the direction in which they were numbered."""
+    """Number slices from 1, in their stack and in each dimension that counts them, in the direction it had."""
     contents = [(frame.get("FrameContentSequence") or [None])[0] for frame in dataset.PerFrameFunctionalGroupsSequence]
     if any(content is None for content in contents):
         return
     known = [index for index in range(len(contents)) if index not in fresh]
-    along = np.array(positions) @ (np.array(positions[-1]) - positions[0])
+    across = np.array(positions) @ (np.array(positions[-1]) - positions[0])
+    order = np.argsort(np.argsort(across)) + 1
 
-    def ranks(numbers: Sequence[int]) -> list[int]:
-        forwards = float(np.dot(np.array(numbers) - np.mean(numbers), along[known] - along[known].mean())) >= 0
-        return [int(rank) + 1 for rank in np.argsort(np.argsort(along if forwards else -along))]
+    def counted(numbers: Sequence[int]) -> NDArray[np.int64] | None:
+        """The new numbers of all frames; None where those of the known ones count no slices."""
+        steps = np.diff(np.array(numbers)[np.argsort(across[known])])
+        return order if (steps > 0).all() else len(order) + 1 - order if (steps < 0).all() else None
 
     if all("InStackPositionNumber" in contents[index] for index in known):
-        for content, rank in zip(contents, ranks([contents[i].InStackPositionNumber for i in known]), strict=True):
-            content.InStackPositionNumber = rank
-    dimensions = dataset.get("DimensionIndexSequence") or []
-    for axis, dimension in enumerate(dimensions):
-        if dimension.get("DimensionIndexPointer") in SPATIAL:
-            values = [_indices(content) for content in contents]
-            numbered = ranks([values[index][axis] for index in known])
-            for content, value, rank in zip(contents, values, numbered, strict=True):
-                content.DimensionIndexValues = [*value[:axis], rank, *value[axis + 1 :]]
+        numbers = counted([contents[index].InStackPositionNumber for index in known])
+        for content, number in zip(contents, [] if numbers is None else numbers, strict=False):
+            content.InStackPositionNumber = int(number)
+    if all("DimensionIndexValues" in content for content in contents):
+        table = np.array([_indices(content) for content in contents])
+        for axis in range(table.shape[1]):
+            if (numbers := counted(table[known, axis].tolist())) is not None:
+                table[:, axis] = numbers
+        for content, values in zip(contents, table.tolist(), strict=True):
+            content.DimensionIndexValues = values
 
 
 def _indices(content: Dataset) -> list[int]:
