@@ -177,6 +177,7 @@ def synthesize(
 @click.option(
     "--mask-means", default="", help="scl, qa_pixel, bqa, probability:0.4, mask; as its name says when absent."
 )
+@click.option("--scene", "name", default="", help="Which scene of SOURCE, where it holds several (see inspect).")
 @run_option
 @click.option("--prior-only", is_flag=True, help="Use the classical answer alone.")
 @runs_option
@@ -187,6 +188,7 @@ def fill(
     out: Path,
     mask: Path | None,
     mask_means: str,
+    name: str,
     run: str | None,
     prior_only: bool,
     runs: Path,
@@ -196,7 +198,15 @@ def fill(
     from augmentor.fill import fill
 
     filled = fill(
-        source, out, mask=mask, mask_means=mask_means, run=run, runs=runs, prior_only=prior_only, deliver=deliver
+        source,
+        out,
+        mask=mask,
+        mask_means=mask_means,
+        name=name,
+        run=run,
+        runs=runs,
+        prior_only=prior_only,
+        deliver=deliver,
     )
     click.echo(f"{filled.files[0]}: {filled.holes}, {filled.pixels} pixels rebuilt by {filled.method}")
 

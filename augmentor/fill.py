@@ -38,6 +38,9 @@ REHEARSALS = 12
 SHOWN = 4
 """Slices on the before/after picture."""
 
+SHOWN_SIDE = 1024
+"""Side of the part of a slice that is shown there."""
+
 Correct = Callable[[NDArray[np.float32]], NDArray[np.float32]]
 """What is told of a hole (4C + 3, h, w) -> a correction to the prior (C, h, w), both in [-1, 1] units."""
 
@@ -58,6 +61,7 @@ def fill(
     *,
     mask: str | Path | None = None,
     mask_means: str = "",
+    name: str = "",
     run: str | Path | None = None,
     runs: str | Path = "runs",
     prior_only: bool = False,
@@ -66,7 +70,7 @@ def fill(
     """Rebuild the missing slices of a series or volume, or the masked or nodata pixels of a raster or stack.
 
     ``mask`` is a path, or the name of a layer that came with the scene (``scl``); what its values mean is told by its
-    name, or by ``mask_means`` (``augmentor.holes.quality``).
+    name, or by ``mask_means`` (``augmentor.holes.quality``). ``name`` chooses among several scenes at ``source``.
 
     The correction comes from ``run``, or from the latest fill run below ``runs`` that was trained on this
     kind of scene; without one the classical prior alone is used, and ``method`` says so. ``deliver`` is done with
@@ -79,7 +83,7 @@ def fill(
     source, out, runs = Path(source), Path(out), Path(runs)
     if out.exists() and (out.is_file() or any(out.iterdir())):
         raise OutputInTheWay("exists already", where=out, do="choose another -o")
-    scene = _one_scene(source)
+    scene = _one_scene(source, name)
     deliver.check(scene.format)
     holes, said = find.find(scene, Path(mask) if mask else None, mask_means)
     chosen = None if prior_only else _choose_run(scene, run, runs)
@@ -95,15 +99,14 @@ def fill(
         chosen.checkpoint_digest() if chosen else "",
         source=scene.name,
     )
-    touched: list[int] = []
+    touched: dict[int, Window] = {}
     count = 0
 
     def counted() -> Iterator[Patch]:
         nonlocal count
         for patch in patches(scene, holes, correct, scaling):
             count += int(patch.made.any(axis=0).sum())
-            if patch.slice not in touched:
-                touched.append(patch.slice)
+            touched.setdefault(patch.slice, patch.window)
             yield patch
         if not count:
             raise NothingToFill(
@@ -111,21 +114,22 @@ def fill(
             )
 
     files = scene.write_filled(out, counted(), provenance)
-    files += deliver(files)
+    files += deliver(files, scene.dates[0] if len(scene.dates) == 1 else "")
     side_car = write_json(
         out.with_name(f"{out.name}.json"),
         {**provenance.as_dict(), "holes": said, "pixels": count, "files": [f.name for f in files]},
     )
     picture = out.with_name(f"{out.name}.png")
-    _show(scene, out if len(scene.files) > 1 else files[0], sorted(touched), picture)
+    _show(scene, out if len(scene.files) > 1 else files[0], touched, picture)
     return Filled((*files, side_car, picture), method, said, count)
 
 
-def _one_scene(source: Path) -> Scene:
-    scenes = open_scenes(source)
-    if len(scenes) > 1:
-        names = ", ".join(scene.name for scene in scenes[:4])
-        raise NothingToFill(f"holds {len(scenes)} scenes ({names}, ...)", where=source, do="name one of them")
+def _one_scene(source: Path, name: str) -> Scene:
+    every = open_scenes(source)
+    scenes = [scene for scene in every if name in ("", scene.name)]
+    if len(scenes) != 1:
+        names = ", ".join(scene.name for scene in every[:8]) + (", ..." if len(every) > 8 else "")
+        raise NothingToFill(f"holds {len(every)} scenes ({names})", where=source, do="name one of them (--scene)")
     return scenes[0]
 
 
@@ -291,21 +295,30 @@ def filled_scene(out: Path, like: Scene) -> Scene:
     return next(s for s in open_scenes(out) if s.channels == like.channels and s.shape == like.shape)
 
 
-def _show(scene: Scene, out: Path, touched: list[int], picture: Path) -> None:
+def _show(scene: Scene, out: Path, touched: dict[int, Window], picture: Path) -> None:
     """Before, with holes black, beside after: cuts across the slices of a volume, else slices themselves."""
     filled = filled_scene(out, scene)
     if scene.kind == "volume":
         rows, columns = scene.shape[2:]
         cuts = (Window(rows // 2, 0, 1, columns), Window(0, columns // 2, rows, 1))
-        pairs = [tuple(_across(s, cut, touched if s is scene else []) for s in (scene, filled)) for cut in cuts]
+        pairs = [tuple(_across(s, cut, sorted(touched) if s is scene else []) for s in (scene, filled)) for cut in cuts]
     else:
         pairs = []
-        for index in touched[:SHOWN]:
-            made = filled.read(index, 1)
-            pixels = scene.read(index, 1)
+        for index, block in sorted(touched.items())[:SHOWN]:
+            part = _around(block, scene)
+            made = filled.read(index, 1, part)
+            pixels = scene.read(index, 1, part)
             same = (pixels.values == made.values) & pixels.valid
             pairs.append((np.where(same, pixels.values, np.nan)[:, 0], made.values[:, 0]))
     before_and_after(pairs, [c.name for c in scene.channels], picture)
+
+
+def _around(block: Window, scene: Scene) -> Window:
+    """The part of a plane that is shown: all of it, or, of a large one, what lies around a block that was filled."""
+    height, width = (min(side, SHOWN_SIDE) for side in scene.shape[2:])
+    row = min(max(0, block.row + (block.height - height) // 2), scene.shape[2] - height)
+    column = min(max(0, block.column + (block.width - width) // 2), scene.shape[3] - width)
+    return Window(row, column, height, width)
 
 
 def _across(scene: Scene, cut: Window, missing: list[int]) -> NDArray[Any]:

@@ -114,9 +114,11 @@ def _digest(recipe: Recipe, scenes: list[Scene]) -> str:
     """Changes when the data, or how it is cut, changes."""
     said = recipe.model_dump(mode="json", include={"data", "conditions", "segmentation", "tiles", "task", "seed"})
     files = [file for scene in scenes for file in scene.files]
-    maps = recipe.segmentation.path
-    if maps is not None:
-        files += sorted(maps.rglob("*")) if maps.is_dir() else [maps] if maps.exists() else []
+    for beside in (recipe.segmentation.path, recipe.data.masks):
+        if beside is not None and beside.exists():
+            files += sorted(beside.rglob("*")) if beside.is_dir() else [beside]
+        elif beside is not None:
+            files += [file for scene in scenes for layer in scene.layers.values() for file in layer.files]
     seen = [(str(f), f.stat().st_size, f.stat().st_mtime_ns) for f in files]
     return hashlib.sha256(json.dumps([said, seen], sort_keys=True).encode()).hexdigest()
 
@@ -179,7 +181,8 @@ def _conditions(recipe: Recipe, scene: Scene, index: int, row: labels.Row) -> di
 def _tiles(recipe: Recipe, scene: Scene, map: Scene | None) -> Iterator[tuple[Tile, tuple[float, ...]]]:
     """The tiles of one scene with enough observed pixels, and the source pixels that one tile pixel spans."""
     size, whole = recipe.tiles.size, recipe.tiles.cut == "whole"
-    covered = lru_cache(maxsize=1)(masked(scene, recipe.data.masks, recipe.data.mask_means)) if recipe.data.masks else None
+    masks, means = recipe.data.masks, recipe.data.mask_means
+    covered = lru_cache(maxsize=1)(masked(scene, masks, means)) if masks else None
     labelled = lru_cache(maxsize=1)(_labels(map)) if map is not None else None
     missing = set(scene.missing()) if recipe.task == "fill" and scene.kind == "volume" else set()
     for window, index, cut in _cuts(recipe, scene):

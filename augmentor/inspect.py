@@ -54,7 +54,7 @@ def _lines(path: Path, inventory: Inventory) -> Iterator[str]:
         for table in labels.find(folder):
             yield from _label_lines(table)
     if inventory.problems:
-        yield f"  {len(inventory.problems)} files cannot be used:"
+        yield f"  {len(inventory.problems)} {'problem' if len(inventory.problems) == 1 else 'problems'}:"
         for problem in inventory.problems[:SHOWN]:
             yield f"    {type(problem).__name__}: {problem}"
         if len(inventory.problems) > SHOWN:

@@ -44,8 +44,10 @@ class Delivery:
 
             verify(Pacs.parse(self.pacs))
 
-    def __call__(self, files: Sequence[Path]) -> list[Path]:
+    def __call__(self, files: Sequence[Path], day: str = "") -> list[Path]:
         """Deliver files of the format that was checked; returns what was written beside them.
+
+        ``day`` (ISO) is that of acquisition, where the files themselves do not say it.
 
         Raises:
             NotDelivered: if an archive refuses one.
@@ -59,7 +61,7 @@ class Delivery:
                 if self.cog:
                     to_cog(path)
                 if self.stac:
-                    beside.append(write_item(path))
+                    beside.append(write_item(path, day))
         if self.compress:
             from data_adapters.dicom.compress import compress
 

@@ -219,6 +219,20 @@ class Scene(abc.ABC):
     def plane(self) -> Window:
         return Window(0, 0, self.shape[2], self.shape[3])
 
+    @property
+    def layers(self) -> Mapping[str, Scene]:
+        """What came with the scene and is no channel of it (classes, quality bits), by name, on its grid or coarser."""
+        return {}
+
+    @property
+    def corner(self) -> tuple[str, float, float] | None:
+        """Coordinate system (WKT), x and y of the upper left corner; None where no map says."""
+        return None
+
+    def covered(self, window: Window) -> NDArray[np.bool_]:
+        """How far the files of each slice reach in a window: (slices, h, w)."""
+        return np.ones((self.shape[1], window.height, window.width), dtype=bool)
+
 
 def one_each(files: Sequence[Path], open_one: Callable[[Path], Scene]) -> tuple[list[Scene], list[UserError]]:
     """A scene a file, and an error for each that gives none."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import shutil
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -228,6 +229,25 @@ def test_a_file_larger_than_a_block_has_no_seams(drawn: phantoms.Phantoms, monke
     blocks = fill(drawn.ct, tmp_path / "blocks", prior_only=True)
     for a, b in zip(whole.files[:-2], blocks.files[:-2], strict=True):
         assert np.array_equal(pydicom.dcmread(a).pixel_array, pydicom.dcmread(b).pixel_array)
+
+
+def test_one_of_several_scenes_is_named(drawn: phantoms.Phantoms, tmp_path: Path) -> None:
+    for patient in ("a", "b"):
+        shutil.copytree(drawn.ct, tmp_path / "in" / patient)
+    result = augmentor("fill", tmp_path / "in" / "a", "--prior-only", "-o", tmp_path / "alone")
+    assert result.exit_code == 0, result.output
+    rasters = tmp_path / "rasters"
+    for number, path in enumerate(sorted(drawn.stack.glob("*.tif"))[:2]):
+        rasters.mkdir(exist_ok=True)
+        (rasters / f"scene{number}.tif").write_bytes(path.read_bytes())
+    (rasters / "mask.tif").write_bytes(sorted(drawn.clouds.glob("*.tif"))[1].read_bytes())
+    words = ["fill", rasters, "--mask", rasters / "mask.tif", "--prior-only", "-o", tmp_path / "out.tif"]
+    refused = augmentor(*words)
+    assert refused.exit_code == 2 and "--scene" in refused.output and "scene1" in refused.output
+    result = augmentor(*words, "--scene", "scene1")
+    assert result.exit_code == 0, result.output
+    refused = augmentor(*words[:-1], tmp_path / "other.tif", "--scene", "gone")
+    assert refused.exit_code == 2 and "scene1" in refused.output
 
 
 def test_fill_never_writes_over_anything(drawn: phantoms.Phantoms, tmp_path: Path) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -48,7 +47,7 @@ def missing_slices(scene: Scene) -> tuple[Holes, tuple[int, ...]]:
 
 def nodata(scene: Scene) -> Holes:
     """Holes that are the scene's own unobserved pixels, band by band, as far as its files reach."""
-    return lambda window: ~scene.read(0, scene.shape[1], window).valid & _reached(scene, window)
+    return lambda window: ~scene.read(0, scene.shape[1], window).valid & scene.covered(window)
 
 
 def masked(scene: Scene, mask: Path, meaning: str = "") -> Holes:
@@ -81,44 +80,12 @@ def masked(scene: Scene, mask: Path, meaning: str = "") -> Holes:
         values = cover.read(first, last - first + 1, own).values[band or 0, [s - first for s in slices]]
         covered = said.covered(values, whole_numbers=whole_numbers)
         covered = covered.repeat(factor, axis=1).repeat(factor, axis=2)[:, *crop.slices]
-        found = np.repeat((covered & _reached(scene, window))[None], scene.shape[0], axis=0)
+        found = np.repeat((covered & scene.covered(window))[None], scene.shape[0], axis=0)
         if band is not None:
             found[band] = False
         return found
 
     return holes
-
-
-@runtime_checkable
-class Padded(Protocol):
-    """A scene whose dates reach differently far: ``covered`` says how far, (S, h, w) in a window."""
-
-    def covered(self, window: Window) -> Mask: ...
-
-
-@runtime_checkable
-class Layered(Protocol):
-    """A scene that came with quality layers, by name, each a scene on its grid."""
-
-    @property
-    def layers(self) -> dict[str, Scene]: ...
-
-
-@runtime_checkable
-class Located(Protocol):
-    """A scene whose upper left corner lies at a point (x, y) of a coordinate system; None where none is known."""
-
-    @property
-    def corner(self) -> tuple[str, float, float] | None: ...
-
-
-def _reached(scene: Scene, window: Window) -> Mask:
-    """Where a date's files reach, in a stack of files that do not all cover the same ground."""
-    return scene.covered(window) if isinstance(scene, Padded) else np.ones((1, 1, 1), dtype=bool)
-
-
-def _layers(scene: Scene) -> dict[str, Scene]:
-    return scene.layers if isinstance(scene, Layered) else {}
 
 
 def _cover(scene: Scene, mask: Path) -> tuple[Scene, int | None, list[str]]:
@@ -130,13 +97,13 @@ def _cover(scene: Scene, mask: Path) -> tuple[Scene, int | None, list[str]]:
                 f"{len(found)} scenes where one mask was expected", where=mask, do="give one mask, or one stack"
             )
         cover = found[0]
-        for name, layer in _layers(cover).items():
+        for name, layer in cover.layers.items():
             # Of a whole product, or of an image with its classes, the layer is the mask.
             if Meaning.of_names([name]) != Meaning("mask"):
                 return layer, None, [name, layer.files[0].stem]
         return cover, None, [cover.channels[0].name, cover.files[0].stem, cover.name]
     wanted = str(mask).lower()
-    layers = _layers(scene)
+    layers = scene.layers
     for name, layer in layers.items():
         if wanted == name.lower():
             return layer, None, [name, layer.files[0].stem]
@@ -162,7 +129,7 @@ def _factor(cover: Scene, scene: Scene, mask: Path) -> int:
         raise GridMismatch(
             "pixel sizes of mask and scene differ", where=mask, do="resample the mask onto the scene's grid"
         )
-    here, there = (s.corner if isinstance(s, Located) else None for s in (scene, cover))
+    here, there = scene.corner, cover.corner
     if here and there and here[0] == there[0]:
         apart = np.abs(np.subtract(here[1:], there[1:])) / np.array(cover.grid.spacing[:0:-1])
         if apart.max() > TOLERANCE:
