@@ -10,7 +10,7 @@ import pytest
 
 ROOT = Path(__file__).parent.parent
 FILE_LIBRARIES = {"pydicom", "highdicom", "nibabel", "rasterio", "gdcm"}
-OPTIONAL = {"transformers", "highdicom"}
+OPTIONAL = {"transformers"}
 FORMATS = ("dicom", "nifti", "geotiff")
 
 
