@@ -31,8 +31,8 @@ from data_adapters.scene import (
     Template,
     Window,
     one_each,
+    to_physical,
     to_stored,
-    working_dtype,
 )
 
 NAME = "nifti"
@@ -144,12 +144,7 @@ class NiftiScene(Scene):
             shown = self._shown(_stored(self.path, self.path.stat().st_mtime_ns))
             runs = [shown[volume, part, rows, columns] for volume, part in self._runs(first, count)]
             raw = runs[0] if len(runs) == 1 else np.concatenate(runs)
-        slope, intercept = _scaling(image)
-        working = working_dtype(np.dtype(self.dtype), slope, intercept)
-        if (slope, intercept) == (1, 0):
-            values = raw.astype(working)
-        else:
-            values = (raw.astype(np.float64) * slope + intercept).astype(working)
+        values = to_physical(raw, *_scaling(image))
         if raw.dtype.kind == "f":
             return Pixels(np.nan_to_num(values[None]), np.isfinite(values[None]))
         return Pixels(values[None], np.ones((1, *values.shape), dtype=bool))

@@ -259,6 +259,16 @@ def working_dtype(stored: np.dtype[Any], slope: float = 1.0, intercept: float = 
     return np.float32 if largest * 2.0**-22 < abs(slope) else np.float64
 
 
+def to_physical(stored: NDArray[Any], slope: float = 1.0, intercept: float = 0.0) -> NDArray[np.floating[Any]]:
+    """Stored -> physical: stored * slope + intercept, in the type of ``working_dtype``."""
+    working = working_dtype(stored.dtype, slope, intercept)
+    if slope == 1 and float(intercept).is_integer():
+        # Such sums are exact in either type.
+        values = stored.astype(working)
+        return values + working(intercept) if intercept else values
+    return (stored.astype(np.float64) * slope + intercept).astype(working)
+
+
 def to_stored(
     values: NDArray[np.floating[Any]],
     dtype: np.dtype[Any],

@@ -20,7 +20,7 @@ from pydicom.uid import UID, ExplicitVRBigEndian, ExplicitVRLittleEndian, Implic
 from data_adapters.dicom import jpeg12
 from data_adapters.dicom.geometry import normal
 from data_adapters.errors import BrokenFile
-from data_adapters.scene import working_dtype
+from data_adapters.scene import to_physical, working_dtype
 
 jpeg12.register()
 
@@ -274,9 +274,7 @@ def physical(
         stored = inverted(stored, dataset)
     if "ModalityLUTSequence" in dataset:
         return np.asarray(apply_modality_lut(stored, dataset), dtype=np.float32), valid
-    slope, intercept = rescale(dataset, frame)
-    values = stored.astype(np.float64) * slope + intercept
-    return values.astype(working_dtype(stored.dtype, slope, intercept)), valid
+    return to_physical(stored, *rescale(dataset, frame)), valid
 
 
 def rgb(stored: NDArray[Any], header: Dataset) -> NDArray[Any]:
