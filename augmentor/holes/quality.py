@@ -3,7 +3,7 @@
 A meaning is a word, and after a colon what is to count as covered where that is not the usual:
 
 =================  =============================================  ================================================
-``mask``           not zero
+``mask``           not zero                                       values: ``mask:0,4``, of a label map
 ``scl``            scene classification of Sentinel-2 Level 2A    classes: ``scl:3,8,9,10,11``, where 11 is snow
 ``qa_pixel``       Landsat Collection 2                           fields: ``qa_pixel:cloud,shadow,snow``
 ``bqa``            Landsat Collection 1, Level 1                  fields: ``bqa:cloud,snow``
@@ -88,7 +88,7 @@ class Meaning:
         word, _, rest = text.strip().lower().partition(":")
         counts = tuple(part.strip() for part in rest.split(",") if part.strip())
         known = {
-            "mask": not counts,
+            "mask": all(re.fullmatch(r"-?\d+", part) for part in counts),
             "scl": all(part.isdigit() and int(part) < 12 for part in counts),
             "probability": len(counts) <= 1 and all(re.fullmatch(r"\d*\.?\d+", part) for part in counts),
         }
@@ -119,7 +119,7 @@ class Meaning:
         if self.word == "probability":
             return self._probable(values, whole_numbers)
         if self.word == "mask":
-            return values != 0
+            return np.isin(values, [int(part) for part in self.counts]) if self.counts else values != 0
         codes = np.rint(values).astype(np.int64)
         if self.word == "scl":
             return np.isin(codes, [int(part) for part in self.counts or SCL])

@@ -62,6 +62,7 @@ def codes(values: list[int], dtype: str) -> NDArray[Any]:
 
 @pytest.mark.parametrize(("meaning", "values"), [
     ("mask", {0: False, 1: True, 255: True}),
+    ("mask:0,4", {0: True, 1: False, 3: False, 4: True, 40: False}),
     ("scl", dict.fromkeys((0, 2, 4, 5, 6, 7, 11), False) | dict.fromkeys((1, 3, 8, 9, 10), True)),
     ("scl:3, 8,9,10,11", {0: False, 1: False, 3: True, 7: False, 11: True}),
     ("scl:0", {0: True, 9: False}),
@@ -98,7 +99,7 @@ def test_what_cannot_be_a_probability_is_refused(whole: bool, value: float) -> N
 
 
 @pytest.mark.parametrize("text", ["", "clouds", "scl:cloud", "scl:12", "qa_pixel:3", "bqa:haze", "probability:x",
-                                  "probability:0.1,0.2", "mask:1", "probability:-1"])  # fmt: skip
+                                  "probability:0.1,0.2", "mask:cloud", "probability:-1"])  # fmt: skip
 def test_a_word_that_means_nothing_is_refused(text: str) -> None:
     with pytest.raises(UnclearMask, match="no meaning"):
         Meaning.parse(text)
