@@ -147,7 +147,7 @@ class NiftiScene(Scene):
         values = to_physical(raw, *_scaling(image))
         if raw.dtype.kind == "f":
             return Pixels(np.nan_to_num(values[None]), np.isfinite(values[None]))
-        return Pixels(values[None], np.ones((1, *values.shape), dtype=bool))
+        return Pixels(values[None], np.broadcast_to(True, (1, *values.shape)))
 
     def _shown(self, raw: NDArray[Any]) -> NDArray[Any]:
         """A view of stored values as they lie in the file as (volumes, slices, rows, columns)."""

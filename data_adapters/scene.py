@@ -64,7 +64,9 @@ class Pixels:
     @cached_property
     def seen(self) -> NDArray[np.bool_]:
         """Where every channel was observed: (slices, rows, columns)."""
-        return self.valid[0] if len(self.valid) == 1 else np.asarray(self.valid.all(axis=0))
+        # One for all channels, as most files say it.
+        alike = len(self.valid) == 1 or self.valid.strides[0] == 0
+        return self.valid[0] if alike else np.asarray(self.valid.all(axis=0))
 
 
 @dataclass(frozen=True)

@@ -148,7 +148,7 @@ def read_window(file: RasterFile, window: Window) -> tuple[NDArray[Any], NDArray
             everywhere = all(data.mask_flag_enums[band - 1] == [MaskFlags.all_valid] for band in bands)
             seen = np.broadcast_to(True, raw.shape) if everywhere else data.read_masks(bands, window=area) > 0
             # GDAL itself heeds alpha only in files of two or four bands, of 8 or 16 bits.
-            opaque = data.read(list(file.alpha), window=area).all(axis=0) if file.alpha else True
+            opaque = data.read(list(file.alpha), window=area).all(axis=0) if file.alpha else None
     except BrokenFile:
         raise
     except Exception as error:
@@ -162,7 +162,7 @@ def read_window(file: RasterFile, window: Window) -> tuple[NDArray[Any], NDArray
     scales, offsets = (np.array(v)[:, None, None] for v in (file.scales, file.offsets))
     if (scales != 1).any() or (offsets != 0).any():
         values = (values * scales + offsets).astype(file.working)
-    return values, seen & opaque
+    return values, seen if opaque is None else seen & opaque
 
 
 def scene(stack: Stack) -> GeoTiffScene:
