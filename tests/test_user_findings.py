@@ -1,0 +1,277 @@
+"""What users at a terminal found wrong: each is a law that does not hold yet."""
+
+from __future__ import annotations
+
+import socket
+from pathlib import Path
+from typing import Any
+
+import nibabel
+import numpy as np
+import pytest
+import rasterio
+from click.testing import CliRunner, Result
+from numpy.typing import NDArray
+from rasterio.enums import Resampling
+from rasterio.transform import from_origin
+
+from augmentor import fill
+from augmentor.cli import main
+from augmentor.errors import OutputInTheWay
+from augmentor.fill import Filled
+from data_adapters import Delivery, open_scenes, phantoms
+from data_adapters.dicom.send import stow
+from data_adapters.errors import GridMismatch, NotDelivered, Unwritable, UserError
+
+SIDE = 64
+HIDDEN = (slice(20, 28), slice(24, 36))
+"""Rows and columns that masks cover."""
+
+RIGHT = np.diag([2.0, 2.0, 2.0, 1.0])
+
+
+def raster(path: Path, bands: NDArray[Any], names: tuple[str, ...] = (), **profile: Any) -> Path:
+    """A GeoTIFF of (B, h, w)."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    options: dict[str, Any] = {
+        "driver": "GTiff", "height": bands.shape[1], "width": bands.shape[2], "count": len(bands), "dtype": bands.dtype,
+        "crs": "EPSG:32633", "transform": from_origin(500_000, 5_000_000, 10, 10), **profile,
+    }  # fmt: skip
+    with rasterio.open(path, "w", **options) as data:
+        data.write(bands)
+        for index, name in enumerate(names, 1):
+            data.set_band_description(index, name)
+    return path
+
+
+def ground(bands: int = 1) -> NDArray[np.uint16]:
+    return np.random.default_rng(0).integers(900, 1100, (bands, SIDE, SIDE)).astype(np.uint16)
+
+
+def cover() -> NDArray[np.uint8]:
+    found = np.zeros((1, SIDE, SIDE), np.uint8)
+    found[0, *HIDDEN] = 1
+    return found
+
+
+def volume(path: Path, values: NDArray[Any], affine: NDArray[Any] = RIGHT, intent: str = "none") -> Path:
+    """A NIfTI volume (X, Y, Z)."""
+    image = nibabel.Nifti1Image(values, affine)
+    image.header.set_intent(intent)
+    nibabel.save(image, path)
+    return path
+
+
+def body(seed: int = 0) -> NDArray[np.int16]:
+    return np.random.default_rng(seed).integers(1, 900, (24, 20, 10)).astype(np.int16)
+
+
+def pixels(path: Path) -> NDArray[Any]:
+    with rasterio.open(path) as data:
+        return np.asarray(data.read())
+
+
+def augmentor(*words: object) -> Result:
+    return CliRunner().invoke(main, [str(word) for word in words])
+
+
+# Masks that lie elsewhere
+
+
+@pytest.mark.xfail(strict=True, reason="a mask in another coordinate system is laid on by rows and columns")
+def test_a_mask_in_another_coordinate_system_is_refused(tmp_path: Path) -> None:
+    scene = raster(tmp_path / "scene.tif", ground())
+    mask = raster(tmp_path / "clouds.tif", cover(), crs="EPSG:32632")
+    with pytest.raises(GridMismatch):
+        fill(scene, tmp_path / "out.tif", mask=mask, prior_only=True)
+
+
+ELSEWHERE = {
+    "shifted": np.array([[2.0, 0, 0, 30], [0, 2, 0, 0], [0, 0, 2, 4], [0, 0, 0, 1]]),
+    "of finer voxels": np.diag([1.0, 1.0, 1.0, 1.0]),
+}
+
+
+@pytest.mark.xfail(strict=True, reason="where a mask of a volume lies is not compared with where the volume lies")
+@pytest.mark.parametrize("affine", ELSEWHERE.values(), ids=ELSEWHERE)
+def test_a_mask_of_another_place_in_the_patient_is_refused(tmp_path: Path, affine: NDArray[Any]) -> None:
+    scene = volume(tmp_path / "scene.nii.gz", body())
+    marked = np.zeros(body().shape, np.uint8)
+    marked[5:9, 5:9, 4] = 1
+    mask = volume(tmp_path / "mask.nii.gz", marked, affine)
+    with pytest.raises(GridMismatch):
+        fill(scene, tmp_path / "out.nii.gz", mask=mask, prior_only=True)
+
+
+# What masks do not say
+
+
+NOWHERE = {
+    "mask": (cover(), "clouds.tif", ""),
+    "probability": (cover() * np.uint8(90), "clouds.tif", "probability:40"),
+}
+
+
+@pytest.mark.xfail(strict=True, reason="nodata of a mask counts as covered")
+@pytest.mark.parametrize(("values", "name", "meaning"), NOWHERE.values(), ids=NOWHERE)
+def test_what_a_mask_does_not_know_is_not_covered(
+    tmp_path: Path, values: NDArray[np.uint8], name: str, meaning: str
+) -> None:
+    values = values.copy()
+    values[:, :5] = 255
+    scene = raster(tmp_path / "scene.tif", ground())
+    mask = raster(tmp_path / name, values, nodata=255)
+    filled = fill(scene, tmp_path / "out.tif", mask=mask, mask_means=meaning, prior_only=True)
+    assert filled.pixels == cover().sum()
+
+
+UNSEEN = {
+    "scl": ("T32TPS_20230501T101601_B04_10m.tif", "T32TPS_20230501T101601_SCL_10m.tif", 0, 9),
+    "bqa": ("LC08_L1TP_013032_20180421_B4.TIF", "LC08_L1TP_013032_20180421_BQA.TIF", 1, 1 << 4),
+}
+
+
+@pytest.mark.xfail(strict=True, reason="what a quality layer says was never observed is taken for black ground")
+@pytest.mark.parametrize(("image", "layer", "unseen", "cloud"), UNSEEN.values(), ids=UNSEEN)
+def test_the_edge_of_a_swath_does_not_darken_what_is_filled(
+    tmp_path: Path, image: str, layer: str, unseen: int, cloud: int
+) -> None:
+    values, classes = ground(), np.full((1, SIDE, SIDE), 4 if unseen == 0 else 0, np.uint16)
+    edge = HIDDEN[1].start
+    values[..., :edge], classes[..., :edge] = 0, unseen
+    classes[0, *HIDDEN] = cloud
+    scene = raster(tmp_path / "in" / image, values)
+    raster(tmp_path / "in" / layer, classes)
+    filled = fill(scene.parent, tmp_path / "out", mask=layer.split("_")[-1 if unseen else -2].split(".")[0].lower(),
+                  prior_only=True)  # fmt: skip
+    assert pixels(filled.files[0])[0, *HIDDEN].min() > 800
+
+
+# What is said
+
+
+@pytest.mark.xfail(strict=True, reason="files that cannot be read are left out in silence")
+def test_fill_names_the_files_that_it_could_not_read(tmp_path: Path) -> None:
+    for day in ("2023-05-01", "2023-05-11", "2023-05-21"):
+        raster(tmp_path / "stack" / f"{day}.tif", ground())
+        raster(tmp_path / "masks" / f"{day}.tif", cover() * (day == "2023-05-01"))
+    (tmp_path / "stack" / "2023-05-11.tif").write_bytes(b"II*\0" + bytes(20))
+    said = augmentor("fill", tmp_path / "stack", "--mask", tmp_path / "masks", "-o", tmp_path / "out", "--prior-only")
+    assert said.exit_code == 0, said.output
+    assert "2023-05-11.tif" in said.output
+
+
+IDLE = {"--mask-means without --mask": ("--mask-means", "scl"), "--run with --prior-only": ("--run", "no-such-run")}
+
+
+@pytest.mark.xfail(strict=True, reason="options that cannot take effect are ignored in silence")
+@pytest.mark.parametrize("words", IDLE.values(), ids=IDLE)
+def test_an_option_without_effect_is_refused(tmp_path: Path, words: tuple[str, str]) -> None:
+    values = ground()
+    values[0, *HIDDEN] = 0
+    scene = raster(tmp_path / "scene.tif", values, nodata=0)
+    assert augmentor("fill", scene, "-o", tmp_path / "out.tif", "--prior-only", *words).exit_code == 2
+
+
+@pytest.mark.xfail(strict=True, reason="a file name of another format becomes the name of a folder")
+@pytest.mark.parametrize("name", ["out.nii.gz", "out.png", "out.dcm"])
+def test_an_output_named_as_another_format_is_refused(tmp_path: Path, name: str) -> None:
+    scene, mask = raster(tmp_path / "scene.tif", ground()), raster(tmp_path / "clouds.tif", cover())
+    with pytest.raises(Unwritable):
+        fill(scene, tmp_path / name, mask=mask, prior_only=True)
+
+
+@pytest.mark.xfail(strict=True, raises=AttributeError, reason="open_scenes takes no text, unlike every verb")
+def test_scenes_are_opened_by_text_as_the_verbs_are(tmp_path: Path) -> None:
+    assert len(open_scenes(str(raster(tmp_path / "scene.tif", ground())))) == 1  # type: ignore[arg-type]
+
+
+# What is delivered
+
+
+def gaps(folder: Path) -> Path:
+    """A CT series without one of its slices."""
+    return phantoms.write_ct(folder, phantoms.ct_volume(0, 32, 6), 0, leave_out=[2])
+
+
+def nobody() -> str:
+    """A DICOMweb service at a port on which nobody listens."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return f"http://127.0.0.1:{probe.getsockname()[1]}/dicom-web"
+
+
+def to(web: str, source: Path, out: Path) -> Filled:
+    return fill(source, out, prior_only=True, deliver=Delivery(web=web))
+
+
+@pytest.mark.xfail(strict=True, reason="whether a DICOMweb service listens is found out when all work is done")
+def test_a_service_is_asked_before_any_work_is_done(tmp_path: Path) -> None:
+    with pytest.raises(NotDelivered):
+        to(nobody(), gaps(tmp_path / "in"), tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.xfail(strict=True, raises=ValueError, reason="an address that is none shows a traceback")
+def test_an_address_that_is_none_is_an_error_of_its_own(tmp_path: Path) -> None:
+    with pytest.raises(UserError):
+        stow([tmp_path / "any.dcm"], "nonsense")
+
+
+@pytest.mark.xfail(strict=True, reason="what could not be sent stays without side-car and picture")
+def test_what_could_not_be_sent_has_its_side_car(tmp_path: Path) -> None:
+    with pytest.raises(NotDelivered):
+        to(nobody(), gaps(tmp_path / "in"), tmp_path / "out")
+    assert not (tmp_path / "out").exists() or (tmp_path / "out.json").exists()
+
+
+@pytest.mark.xfail(strict=True, raises=OutputInTheWay, reason="the same fill command is refused, and sends nothing")
+def test_the_same_command_sends_again_what_could_not_be_sent(tmp_path: Path) -> None:
+    series = gaps(tmp_path / "in")
+    for _ in range(2):
+        with pytest.raises(NotDelivered):
+            to(nobody(), series, tmp_path / "out")
+
+
+# What is derived from pixels
+
+
+@pytest.mark.xfail(strict=True, reason="overviews of classes are means of classes")
+@pytest.mark.parametrize("cog", [False, True], ids=["rebuilt", "of a COG"])
+def test_overviews_hold_only_classes_that_the_pixels_have(tmp_path: Path, cog: bool) -> None:
+    side = 1024 if cog else SIDE
+    classes = np.where(np.indices((side, side)).sum(axis=0) // 2 % 2, 4, 11)
+    values = np.stack([np.full((side, side), 1000), classes]).astype(np.uint16)
+    scene = raster(tmp_path / "scene.tif", values, ("B04", "SCL"), tiled=True, blockxsize=256, blockysize=256)
+    if not cog:
+        with rasterio.open(scene, "r+") as data:
+            data.build_overviews([2, 4], Resampling.nearest)
+    mask = raster(tmp_path / "clouds.tif", np.pad(cover(), [(0, 0), (0, side - SIDE), (0, side - SIDE)]))
+    filled = fill(scene, tmp_path / "out.tif", mask=mask, prior_only=True, deliver=Delivery(cog=cog))
+    with rasterio.open(filled.files[0], overview_level=0) as data:
+        assert set(np.unique(data.read(2))) <= {4, 11}
+
+
+@pytest.mark.xfail(strict=True, reason="statistics of the pixels as they were are kept")
+def test_statistics_of_old_pixels_are_not_told_of_new_ones(tmp_path: Path) -> None:
+    values = ground()
+    values[0, *HIDDEN] = 9000
+    scene = raster(tmp_path / "scene.tif", values)
+    with rasterio.open(scene, "r+") as data:
+        data.update_tags(1, STATISTICS_MAXIMUM="9000")
+    mask = raster(tmp_path / "clouds.tif", cover())
+    filled = fill(scene, tmp_path / "out.tif", mask=mask, prior_only=True)
+    with rasterio.open(filled.files[0]) as data:
+        assert float(data.tags(1).get("STATISTICS_MAXIMUM", data.read(1).max())) == data.read(1).max()
+
+
+@pytest.mark.xfail(strict=True, reason="labels are interpolated like intensities")
+def test_a_filled_label_map_has_no_labels_of_its_own(tmp_path: Path) -> None:
+    labels = np.zeros((24, 20, 10), np.uint8)
+    labels[4:20, 4:16, :5], labels[4:20, 4:16, 6:] = 10, 50
+    source = volume(tmp_path / "labels.nii.gz", labels, intent="label")
+    try:
+        filled = fill(source, tmp_path / "out.nii.gz", prior_only=True)
+    except UserError:
+        return
+    assert set(np.unique(nibabel.Nifti1Image.from_filename(filled.files[0]).dataobj)) <= {0, 10, 50}
