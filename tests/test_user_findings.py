@@ -19,7 +19,7 @@ from augmentor import fill
 from augmentor.cli import main
 from augmentor.errors import OutputInTheWay
 from augmentor.fill import Filled
-from data_adapters import Delivery, open_scenes, phantoms
+from data_adapters import Delivery, Provenance, adapter, open_scenes, phantoms
 from data_adapters.dicom.send import stow
 from data_adapters.errors import GridMismatch, NotDelivered, Unwritable, UserError
 
@@ -231,6 +231,36 @@ def test_the_same_command_sends_again_what_could_not_be_sent(tmp_path: Path) -> 
     for _ in range(2):
         with pytest.raises(NotDelivered):
             to(nobody(), series, tmp_path / "out")
+
+
+# What is made
+
+
+@pytest.mark.xfail(strict=True, reason="samples are stored by the scale and offset of the first band alone")
+def test_samples_are_stored_by_the_scale_of_each_band(tmp_path: Path) -> None:
+    source = raster(tmp_path / "scene.tif", ground(2), ("B04", "ST_B10"))
+    with rasterio.open(source, "r+") as data:
+        data.scales, data.offsets = (0.0001, 0.01), (-0.1, 100.0)
+    (scene,) = open_scenes(source)
+    made = scene.read(0, 1).values
+    maker = Provenance("t2t-augmentor", "0.1", "law")
+    (file,) = adapter("geotiff").write_sample(tmp_path / "sample", made, scene.template(), maker)
+    (again,) = open_scenes(file)
+    np.testing.assert_allclose(again.read(0, 1).values, made, rtol=1e-3)
+
+
+@pytest.mark.xfail(strict=True, reason="classes with colours of their own are interpolated like intensities")
+def test_a_filled_class_map_has_no_classes_of_its_own(tmp_path: Path) -> None:
+    classes = np.where(np.indices((1, SIDE, SIDE))[2] < 30, 10, 90).astype(np.uint8)
+    source = raster(tmp_path / "cover.tif", classes)
+    with rasterio.open(source, "r+") as data:
+        data.write_colormap(1, {10: (0, 99, 0, 255), 90: (0, 0, 255, 255)})
+    mask = raster(tmp_path / "clouds.tif", cover())
+    try:
+        filled = fill(source, tmp_path / "out.tif", mask=mask, prior_only=True)
+    except UserError:
+        return
+    assert set(np.unique(pixels(filled.files[0]))) <= {10, 90}
 
 
 # What is derived from pixels
