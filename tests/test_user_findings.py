@@ -305,3 +305,12 @@ def test_a_filled_label_map_has_no_labels_of_its_own(tmp_path: Path) -> None:
     except UserError:
         return
     assert set(np.unique(nibabel.Nifti1Image.from_filename(filled.files[0]).dataobj)) <= {0, 10, 50}
+
+
+@pytest.mark.xfail(strict=True, reason="tiles of three dimensions are cut from series that are no regular volume")
+def test_volumes_are_not_cut_from_doubled_slices(tmp_path: Path) -> None:
+    series = phantoms.write_ct(tmp_path / "in", phantoms.ct_volume(0, 64, 36), 0)
+    one = min(series.iterdir())
+    (series / "copy.dcm").write_bytes(one.read_bytes())
+    said = augmentor("ingest", "ct_volume", "--data", series, "--set", "tiles.size=[8,16,16]", "--store", tmp_path)
+    assert "DuplicatePositions" in said.output
