@@ -261,7 +261,7 @@ def _load(
     """Scaled values (C, S, h, w), and (S, h, w) where every channel of a pixel is known."""
     pixels = scene.read(0, scene.shape[1], window)
     values = np.moveaxis(scaling.to_unit(np.moveaxis(pixels.values, 1, 0)), 0, 1)
-    known = np.asarray((pixels.valid & ~holes(window)).all(axis=0))
+    known = np.asarray((pixels.valid & ~holes.hidden(window)).all(axis=0))
     return np.where(known, values, np.float32(0)), known
 
 
@@ -286,7 +286,7 @@ def _scaling(scene: Scene, holes: Holes, run: Run | None) -> Scaling:
         return run.facts.scaling
     middle = _middle(scene)
     pixels = scene.read(0, scene.shape[1], middle)
-    known = np.asarray((pixels.valid & ~holes(middle)).all(axis=0))
+    known = np.asarray((pixels.valid & ~holes.hidden(middle)).all(axis=0))
     return Scaling.fit(np.moveaxis(pixels.values, 1, 0), known, None)
 
 

@@ -182,7 +182,7 @@ def _tiles(recipe: Recipe, scene: Scene, map: Scene | None) -> Iterator[tuple[Ti
     """The tiles of one scene with enough observed pixels, and the source pixels that one tile pixel spans."""
     size, whole = recipe.tiles.size, recipe.tiles.cut == "whole"
     masks, means = recipe.data.masks, recipe.data.mask_means
-    covered = lru_cache(maxsize=1)(masked(scene, masks, means)) if masks else None
+    covered = lru_cache(maxsize=1)(masked(scene, masks, means).hidden) if masks else None
     labelled = lru_cache(maxsize=1)(_labels(map)) if map is not None else None
     missing = set(scene.missing()) if recipe.task == "fill" and scene.kind == "volume" else set()
     for window, index, cut in _cuts(recipe, scene):

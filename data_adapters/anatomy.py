@@ -19,6 +19,9 @@ COSINES: dict[Plane, tuple[float, ...]] = {
 """ImageOrientationPatient (PS3.3 C.7.6.2.1.1) of each plane as it is shown: columns run to the patient's left or back,
 rows to the back or the feet. Axes are DICOM's: x to the left, y to the back, z to the head."""
 
+PATIENT = "the patient (RAS, mm)"
+"""The coordinate system of places in a patient, as ``Place`` names it: NIfTI's."""
+
 TO_RAS = np.diag([-1.0, -1.0, 1.0])
 """DICOM's axes in NIfTI's, whose x runs to the right and y to the front."""
 
@@ -60,6 +63,13 @@ class Axes:
         order = [next(a for a in range(3) if step[world[a]] != 0) for step in shown]
         backwards = [bool(step[world[axis]] != sign[axis]) for step, axis in zip(shown, order, strict=True)]
         return cls(plane, tuple(order), tuple(backwards))  # type: ignore[arg-type]
+
+    def first(self, shape: Sequence[int]) -> list[int]:
+        """Index in an array (X, Y, Z) of what is shown as the upper left of the first slice."""
+        found = [0, 0, 0]
+        for axis, back in zip(self.order, self.backwards, strict=True):
+            found[axis] = shape[axis] - 1 if back else 0
+        return found
 
     def upright(self, array: NDArray[Any]) -> NDArray[Any]:
         """A view of an array (X, Y, Z, volumes) as (volumes, slices, rows, columns)."""

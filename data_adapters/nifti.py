@@ -18,7 +18,7 @@ from nibabel.nifti1 import Nifti1Image, Nifti1Pair
 from nibabel.nifti2 import Nifti2Image, Nifti2Pair
 from numpy.typing import NDArray
 
-from data_adapters.anatomy import Axes, affine_of
+from data_adapters.anatomy import PATIENT, Axes, affine_of
 from data_adapters.atomic import replacing
 from data_adapters.errors import BrokenFile, NotThisFormat, Unwritable, UserError
 from data_adapters.scene import (
@@ -26,6 +26,7 @@ from data_adapters.scene import (
     Grid,
     Patch,
     Pixels,
+    Place,
     Provenance,
     Scene,
     Template,
@@ -159,6 +160,14 @@ class NiftiScene(Scene):
         for volume in range(first // depth, (first + count - 1) // depth + 1):
             start = volume * depth
             yield volume, slice(max(first, start) - start, min(first + count, start + depth) - start)
+
+    @property
+    def corner(self) -> Place | None:
+        image = _load(self.path)
+        if not (int(image.header["sform_code"]) or int(image.header["qform_code"])):
+            return None
+        at = image.affine @ [*self.axes.first(image.shape), 1]
+        return Place(PATIENT, tuple(float(v) for v in at[:3]))
 
     def missing(self) -> tuple[int, ...]:
         """Blank slices (one value throughout, or NaN) between slices of their volume that are not blank.

@@ -32,6 +32,13 @@ class Window(NamedTuple):
         return slice(self.row, self.row + self.height), slice(self.column, self.column + self.width)
 
 
+class Place(NamedTuple):
+    """A point: ``at``, in a coordinate system by its name."""
+
+    system: str
+    at: tuple[float, ...]
+
+
 @dataclass(frozen=True)
 class Channel:
     """One channel of a scene: ``B08``, ``red``, or a modality; and its unit where it has one (``HU``)."""
@@ -227,8 +234,8 @@ class Scene(abc.ABC):
         return {}
 
     @property
-    def corner(self) -> tuple[str, float, float] | None:
-        """Coordinate system (WKT), x and y of the upper left corner; None where no map says."""
+    def corner(self) -> Place | None:
+        """Where the upper left of the first slice lies, on a map or in a patient; None where nothing says."""
         return None
 
     def covered(self, window: Window) -> NDArray[np.bool_]:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,8 +16,25 @@ from data_adapters import Scene, Window, open_scenes
 from data_adapters.errors import GridMismatch
 
 Mask = NDArray[np.bool_]
-Holes = Callable[[Window], Mask]
-"""A window -> (C, S, h, w), True where a pixel is to be rebuilt."""
+Masking = Callable[[Window], Mask]
+"""A window -> (C, S, h, w)."""
+
+
+@dataclass(frozen=True)
+class Holes:
+    """Where pixels are to be rebuilt, window by window; and where they are not, but were never observed either."""
+
+    made: Masking
+    unseen: Masking | None = None
+
+    def __call__(self, window: Window) -> Mask:
+        """A window -> (C, S, h, w), True where a pixel is to be rebuilt."""
+        return self.made(window)
+
+    def hidden(self, window: Window) -> Mask:
+        """The same, and where nothing can be learned from what the file holds."""
+        return self.made(window) if self.unseen is None else self.made(window) | self.unseen(window)
+
 
 TOLERANCE = 0.05
 """Pixels that a mask may be off its scene."""
@@ -42,12 +61,12 @@ def missing_slices(scene: Scene) -> tuple[Holes, tuple[int, ...]]:
         mask[:, list(slots)] = True
         return mask
 
-    return holes, slots
+    return Holes(holes), slots
 
 
 def nodata(scene: Scene) -> Holes:
     """Holes that are the scene's own unobserved pixels, band by band, as far as its files reach."""
-    return lambda window: ~scene.read(0, scene.shape[1], window).valid & scene.covered(window)
+    return Holes(lambda window: ~scene.read(0, scene.shape[1], window).valid & scene.covered(window))
 
 
 def masked(scene: Scene, mask: Path, meaning: str = "") -> Holes:
@@ -56,10 +75,11 @@ def masked(scene: Scene, mask: Path, meaning: str = "") -> Holes:
     ``mask`` is a file or folder on the scene's grid, or one coarser by a whole factor (its first band counts); or the
     name of what came with the scene: a layer of its product (``scl``, ``qa_pixel``, ``bqa``), or one of its bands,
     which is then a class map and never filled. ``meaning`` is one of ``augmentor.holes.quality``; what the mask's own
-    names say, when empty.
+    names say, when empty. What the mask itself did not observe is not covered, and what it says was never observed
+    (the edge of a swath) is neither rebuilt nor looked at.
 
     Raises:
-        GridMismatch: if the mask's rows, columns, slices or dates are not the scene's.
+        GridMismatch: if the mask's place, rows, columns, slices or dates are not the scene's.
         UnclearMask: if no file and no layer has the name, or the meaning is none.
     """
     cover, band, names = _cover(scene, mask)
@@ -74,18 +94,22 @@ def masked(scene: Scene, mask: Path, meaning: str = "") -> Holes:
     slices = _matching(cover, scene, mask)
     whole_numbers = np.dtype(cover.dtype).kind in "iu"
 
-    def holes(window: Window) -> Mask:
+    def where(window: Window, says: Callable[[NDArray[Any]], Mask]) -> Mask:
         first, last = min(slices), max(slices)
         own, crop = _coarser(window, factor)
-        values = cover.read(first, last - first + 1, own).values[band or 0, [s - first for s in slices]]
-        covered = said.covered(values, whole_numbers=whole_numbers)
-        covered = covered.repeat(factor, axis=1).repeat(factor, axis=2)[:, *crop.slices]
-        found = np.repeat((covered & scene.covered(window))[None], scene.shape[0], axis=0)
+        part = (band or 0, [s - first for s in slices])
+        pixels = cover.read(first, last - first + 1, own)
+        found = says(pixels.values[part]) & pixels.valid[part]
+        found = found.repeat(factor, axis=1).repeat(factor, axis=2)[:, *crop.slices] & scene.covered(window)
+        every = np.repeat(found[None], scene.shape[0], axis=0)
         if band is not None:
-            found[band] = False
-        return found
+            every[band] = False
+        return every
 
-    return holes
+    return Holes(
+        lambda window: where(window, lambda values: said.covered(values, whole_numbers=whole_numbers)),
+        (lambda window: where(window, said.unseen)) if said.knows_unseen else None,
+    )
 
 
 def _cover(scene: Scene, mask: Path) -> tuple[Scene, int | None, list[str]]:
@@ -123,21 +147,28 @@ def _factor(cover: Scene, scene: Scene, mask: Path) -> int:
             where=mask,
             do="resample the mask onto the scene's grid",
         )
-    if cover.grid.frame == scene.grid.frame == "map" and not np.allclose(
-        cover.grid.spacing[1:], np.multiply(scene.grid.spacing[1:], factor), rtol=1e-6
-    ):
+    exact = {"map": 1e-6, "patient": 1e-3}.get(scene.grid.frame)
+    sizes = cover.grid.spacing[1:], np.multiply(scene.grid.spacing[1:], factor)
+    if exact and cover.grid.frame == scene.grid.frame and not np.allclose(*sizes, rtol=exact):
         raise GridMismatch(
             "pixel sizes of mask and scene differ", where=mask, do="resample the mask onto the scene's grid"
         )
     here, there = scene.corner, cover.corner
-    if here and there and here[0] == there[0]:
-        apart = np.abs(np.subtract(here[1:], there[1:])) / np.array(cover.grid.spacing[:0:-1])
-        if apart.max() > TOLERANCE:
-            raise GridMismatch(
-                f"the mask's corner lies {apart[1]:.4g} rows and {apart[0]:.4g} columns of it from the scene's",
-                where=mask,
-                do="cut or resample the mask onto the scene's grid",
-            )
+    if here is None or there is None:
+        return factor
+    if here.system != there.system:
+        raise GridMismatch(
+            f"the mask lies in {there.system}, the scene in {here.system}",
+            where=mask,
+            do="bring the mask onto the scene's grid",
+        )
+    apart = np.abs(np.subtract(here.at, there.at))
+    if apart.max() > TOLERANCE * min(cover.grid.spacing[1:]):
+        raise GridMismatch(
+            f"the mask's corner lies {', '.join(f'{a:.4g}' for a in apart)} {scene.grid.unit} from the scene's",
+            where=mask,
+            do="cut or resample the mask onto the scene's grid",
+        )
     return factor
 
 

@@ -127,6 +127,21 @@ class Meaning:
         chosen = [fields[name] for name in self.counts or HIDES if name in fields]
         return np.logical_or.reduce([(codes >> first) & full == full for first, full in chosen])
 
+    @property
+    def knows_unseen(self) -> bool:
+        """Whether some values say that nothing was observed (and these are not asked to count as covered)."""
+        return (self.word == "scl" and "0" not in self.counts) or (
+            "fill" in FIELDS.get(self.word, {}) and "fill" not in self.counts
+        )
+
+    def unseen(self, values: NDArray[Any]) -> NDArray[np.bool_]:
+        """Where the values of a mask say that nothing was observed."""
+        codes = np.rint(values).astype(np.int64)
+        if self.word == "scl":
+            return codes == 0
+        first, full = FIELDS[self.word]["fill"]
+        return (codes >> first) & full == full
+
     def _probable(self, values: NDArray[Any], whole_numbers: bool) -> NDArray[np.bool_]:
         threshold = float(self.counts[0]) if self.counts else THRESHOLD
         if threshold > 1:

@@ -13,12 +13,24 @@ import numpy as np
 from numpy.typing import NDArray
 from pydicom.dataset import Dataset, FileDataset
 
-from data_adapters.anatomy import nearest_plane
+from data_adapters.anatomy import PATIENT, TO_RAS, nearest_plane
 from data_adapters.dicom import decode
 from data_adapters.dicom.geometry import along_normal, find_slots
 from data_adapters.dicom.volumes import Frame, Slice, Volume, apart, grouped, same_place, slices
 from data_adapters.errors import BrokenFile, DuplicatePositions, GeometryError, GridMismatch, UserError
-from data_adapters.scene import Channel, Grid, Kind, Patch, Pixels, Provenance, Scene, Template, Window, working_dtype
+from data_adapters.scene import (
+    Channel,
+    Grid,
+    Kind,
+    Patch,
+    Pixels,
+    Place,
+    Provenance,
+    Scene,
+    Template,
+    Window,
+    working_dtype,
+)
 
 COMPARED = 8
 """Places that hold several slices whose pixels are compared."""
@@ -69,6 +81,14 @@ class DicomScene(Scene):
         if physical.ndim == 2:
             physical, observed = physical[..., None], observed[..., None]
         return physical, observed
+
+    @property
+    def corner(self) -> Place | None:
+        first = self.slots[0]
+        at = decode.position(decode.read_header(first.path), first.frame or 0) if first else None
+        if at is None or self.grid.frame != "patient":
+            return None
+        return Place(PATIENT, tuple(float(v) for v in TO_RAS @ at))
 
     def missing(self) -> tuple[int, ...]:
         super().missing()

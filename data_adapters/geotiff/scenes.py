@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from rasterio.crs import CRS
 from rasterio.enums import MaskFlags
 from rasterio.windows import Window as RasterWindow
 
@@ -21,7 +22,7 @@ from data_adapters.geotiff.names import delivery
 from data_adapters.geotiff.products import Placed, Product
 from data_adapters.geotiff.rasters import RasterFile, open_raster
 from data_adapters.geotiff.stacks import Stack
-from data_adapters.scene import Channel, Grid, Patch, Pixels, Provenance, Scene, Template, Window
+from data_adapters.scene import Channel, Grid, Patch, Pixels, Place, Provenance, Scene, Template, Window
 
 
 @dataclass(frozen=True)
@@ -49,14 +50,14 @@ class GeoTiffScene(Scene):
         return found
 
     @property
-    def corner(self) -> tuple[str, float, float] | None:
-        """Coordinate system (WKT), x and y of the upper left corner; None off the map."""
+    def corner(self) -> Place | None:
         product = self.acquisitions[0]
         if not product.finest.upright:
             return None
         placed = product.files[0]
         step = product.finest.transform
-        return product.finest.crs, step.c - placed.column * step.a, step.f - placed.row * step.e
+        at = (step.c - placed.column * step.a, step.f - placed.row * step.e)
+        return Place(CRS.from_wkt(product.finest.crs).to_string(), at)
 
     @cached_property
     def layers(self) -> dict[str, Scene]:
@@ -219,6 +220,4 @@ def _joined_facts(stack: Stack) -> dict[str, str]:
 def _unit(crs: str) -> str:
     if not crs:
         return "pixels"
-    from rasterio.crs import CRS
-
     return "degrees" if CRS.from_wkt(crs).is_geographic else "m"
