@@ -208,7 +208,20 @@ def fill(
         prior_only=prior_only,
         deliver=deliver,
     )
-    click.echo(f"{filled.files[0]}: {filled.holes}, {filled.pixels} pixels rebuilt by {filled.method}")
+    click.echo(f"{out}: {filled.holes}, {filled.pixels} pixels rebuilt by {filled.method}")
+
+
+@main.command()
+@click.argument("source", type=PATH)
+@click.option("--to-pacs", "pacs", default="", metavar="HOST:PORT/AET", help="Send by C-STORE.")
+@click.option("--to-dicomweb", "web", default="", metavar="URL", help="Post by STOW-RS.")
+@answers
+def send(source: Path, pacs: str, web: str) -> None:
+    """Send the DICOM files at SOURCE to an archive, as they are."""
+    from data_adapters import Delivery
+
+    count = Delivery(pacs=pacs, web=web).send(source)
+    click.echo(f"{source}: {count} files sent")
 
 
 @main.command()

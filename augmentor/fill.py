@@ -10,11 +10,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from augmentor.errors import NothingToFill, OutputInTheWay, RunError, TooLittleContext
+from augmentor.errors import NothingToFill, OutputInTheWay, RunError, TooLittleContext, UnclearMask
 from augmentor.holes import find
 from augmentor.holes.context import look
 from augmentor.holes.find import Holes
 from augmentor.holes.hide import Column, Hider, Judged, judge
+from augmentor.opening import opened
 from augmentor.progress import progress
 from augmentor.report.pictures import before_and_after
 from augmentor.run import TOOL, Run, tool_version
@@ -22,6 +23,8 @@ from augmentor.scaling import Scaling
 from augmentor.tiles import windows
 from data_adapters import Delivery, Patch, Provenance, Scene, Window, open_scenes
 from data_adapters.atomic import write_json
+from data_adapters.errors import Unwritable
+from data_adapters.registry import named_as
 
 BLOCK = 256
 """Side of the blocks that are read and filled one by one, so that a scene may exceed memory."""
@@ -83,7 +86,21 @@ def fill(
     source, out, runs = Path(source), Path(out), Path(runs)
     if out.exists() and (out.is_file() or any(out.iterdir())):
         raise OutputInTheWay("exists already", where=out, do="choose another -o")
+    if source.resolve() in out.resolve().parents:
+        raise OutputInTheWay("lies inside the source", where=out, do="choose another -o")
+    if mask_means and mask is None:
+        raise UnclearMask(f"{mask_means!r} is the meaning of no mask", do="give --mask, or leave --mask-means out")
+    if run is not None and prior_only:
+        raise RunError("a run was named, and the prior alone asked for", where=run, do="leave one of them out")
     scene = _one_scene(source, name)
+    if named_as(out) not in (None, scene.format):
+        raise Unwritable(
+            f"is named as {named_as(out)}, and {scene.format} is what is written", where=out, do="rename it"
+        )
+    if scene.classes:
+        raise NothingToFill(
+            "holds classes or labels, which have no values between them", where=source, do="fill images"
+        )
     deliver.check(scene.format)
     holes, said = find.find(scene, Path(mask) if mask else None, mask_means)
     chosen = None if prior_only else _choose_run(scene, run, runs)
@@ -114,18 +131,18 @@ def fill(
             )
 
     files = scene.write_filled(out, counted(), provenance)
-    files += deliver(files, scene.dates[0] if len(scene.dates) == 1 else "")
     side_car = write_json(
         out.with_name(f"{out.name}.json"),
         {**provenance.as_dict(), "holes": said, "pixels": count, "files": [f.name for f in files]},
     )
     picture = out.with_name(f"{out.name}.png")
     _show(scene, out if len(scene.files) > 1 else files[0], touched, picture)
-    return Filled((*files, side_car, picture), method, said, count)
+    beside = deliver(files, scene.dates[0] if len(scene.dates) == 1 else "")
+    return Filled((*files, side_car, picture, *beside), method, said, count)
 
 
 def _one_scene(source: Path, name: str) -> Scene:
-    every = open_scenes(source)
+    every = opened(source)
     scenes = [scene for scene in every if name in ("", scene.name)]
     if len(scenes) != 1:
         names = ", ".join(scene.name for scene in every[:8]) + (", ..." if len(every) > 8 else "")

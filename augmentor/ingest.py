@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from augmentor import labels
 from augmentor.errors import RecipeError, TooLittleData
 from augmentor.holes.find import masked
+from augmentor.opening import opened
 from augmentor.progress import note, progress
 from augmentor.recipe import Recipe
 from augmentor.segmentation import label_maps
@@ -46,7 +47,7 @@ def ingest(recipe: Recipe, store: Path = Path("tiles")) -> TileStore:
     """
     if recipe.data.path is None:
         raise RecipeError("names no data", where=recipe.name, do="give --data PATH or set data.path")
-    scenes = open_scenes(recipe.data.path)
+    scenes = opened(recipe.data.path)
     found = TileStore(store / f"{recipe.name}-{_digest(recipe, scenes)[:12]}")
     if found.finished:
         return found
@@ -216,6 +217,8 @@ def _cuts(recipe: Recipe, scene: Scene) -> Iterator[tuple[Window, int, Cut]]:
     """Window, first slice and content of every tile: slices or volumes, whole or at full detail, as the recipe says."""
     size, overlap = recipe.tiles.size, recipe.tiles.overlap
     slices = scene.shape[1]
+    if len(size) == 3 and scene.trouble is not None:
+        raise scene.trouble
     if recipe.tiles.cut == "whole" and len(size) == 3:
         pixels = scene.read(0, slices)
         yield scene.plane, 0, whole_tile(pixels.values, pixels.seen, size)

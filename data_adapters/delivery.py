@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from data_adapters.errors import Unwritable
+from data_adapters.errors import NotDelivered, Unwritable
 
 
 @dataclass(frozen=True)
@@ -43,6 +43,26 @@ class Delivery:
             from data_adapters.dicom.send import Pacs, verify
 
             verify(Pacs.parse(self.pacs))
+        if self.web:
+            from data_adapters.dicom.send import listens
+
+            listens(self.web)
+
+    def send(self, source: Path) -> int:
+        """Send every DICOM file at a path; returns their number.
+
+        Raises:
+            NothingFound: if there is none.
+            NotDelivered: if nobody listens, or one is refused; also if no archive was named.
+        """
+        from data_adapters.registry import files_of
+
+        if not (self.pacs or self.web):
+            raise NotDelivered("no archive was named", where=source, do="give --to-pacs or --to-dicomweb")
+        files = files_of(source, "dicom")
+        self.check("dicom")
+        self(files)
+        return len(files)
 
     def __call__(self, files: Sequence[Path], day: str = "") -> list[Path]:
         """Deliver files of the format that was checked; returns what was written beside them.

@@ -48,6 +48,7 @@ def write_labels(
         high=float(max(known)),
         slope=1.0,
         intercept=0.0,
+        scalings=(),
         nodata=None,
     )
     return adapter(own.format).write_sample(stem, labels[None].astype(np.float64), own, provenance)

@@ -40,6 +40,8 @@ NAME = "nifti"
 SUFFIXES = (".nii", ".nii.gz", ".hdr")
 """Of a .hdr/.img pair the header is the file that is claimed."""
 GZIP = b"\x1f\x8b"
+LABEL = 1002
+"""NIFTI_INTENT_LABEL (nifti1.h): values are indices."""
 FAR = 100
 """Distance between the volumes of a 4-D file, in their own lengths."""
 NIFTI_1 = {b"n+1\0": Nifti1Image, b"ni1\0": Nifti1Pair}
@@ -160,6 +162,10 @@ class NiftiScene(Scene):
         for volume in range(first // depth, (first + count - 1) // depth + 1):
             start = volume * depth
             yield volume, slice(max(first, start) - start, min(first + count, start + depth) - start)
+
+    @property
+    def classes(self) -> bool:
+        return int(_load(self.path).header["intent_code"]) == LABEL
 
     @property
     def corner(self) -> Place | None:

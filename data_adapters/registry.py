@@ -74,13 +74,13 @@ def adapter(name: str) -> Adapter:
     return adapters()[name]
 
 
-def scan(path: Path) -> Inventory:
+def scan(path: str | Path) -> Inventory:
     """Everything at a file or below a folder, from headers alone; objects without images are counted by what they are.
 
     Raises:
         NothingFound: if the path does not exist.
     """
-    found = _look(path)
+    found = _look(Path(path))
     empty = Counter(problem.what for problem in found.problems if isinstance(problem, NoPixels))
     problems = tuple(problem for problem in found.problems if not isinstance(problem, NoPixels))
     return replace(found, problems=problems, passed_over=dict(Counter(found.passed_over) + empty))
@@ -88,9 +88,7 @@ def scan(path: Path) -> Inventory:
 
 def _look(path: Path) -> Inventory:
     """Everything at a path, files without images among the problems."""
-    if not path.exists():
-        raise NothingFound("no such file or folder", where=path, do="check the path")
-    files = [path] if path.is_file() else _files(path)
+    files = _files(path)
     claimed: dict[str, list[Path]] = {name: [] for name in adapters()}
     problems: list[UserError] = []
     passed_over: Counter[str] = Counter()
@@ -98,7 +96,7 @@ def _look(path: Path) -> Inventory:
         owner = _owner(file)
         if owner is not None:
             claimed[owner].append(file)
-        elif (name := _named_as(file)) is not None:
+        elif (name := named_as(file)) is not None:
             problems.append(
                 NotThisFormat(f"is named as {name}, but its content is not", where=file, do="remove or restore it")
             )
@@ -113,13 +111,14 @@ def _look(path: Path) -> Inventory:
     return Inventory(_distinct(scenes), tuple(problems), dict(passed_over))
 
 
-def open_scenes(path: Path) -> list[Scene]:
+def open_scenes(path: str | Path) -> list[Scene]:
     """The scenes at a path.
 
     Raises:
         UserError: the first problem, if nothing there could be opened.
         NothingFound: if nothing there is an image at all.
     """
+    path = Path(path)
     inventory = _look(path)
     if inventory.scenes:
         return list(inventory.scenes)
@@ -147,8 +146,28 @@ def _distinct(scenes: Sequence[Scene]) -> tuple[Scene, ...]:
     return tuple(named.values())
 
 
+def files_of(path: Path, format: str) -> list[Path]:
+    """The files of one format at a path, images or not.
+
+    Raises:
+        NothingFound: if there is none.
+    """
+    found = [file for file in _files(path) if _owner(file) == format]
+    if not found:
+        raise NothingFound(f"no {format} file", where=path, do="check the path")
+    return found
+
+
 def _files(folder: Path) -> list[Path]:
-    """Every visible file below a folder, in a stable order."""
+    """Every visible file below a folder, in a stable order; of a file, itself.
+
+    Raises:
+        NothingFound: if the path does not exist.
+    """
+    if folder.is_file():
+        return [folder]
+    if not folder.exists():
+        raise NothingFound("no such file or folder", where=folder, do="check the path")
     found = (p for p in folder.rglob("*") if p.is_file())
     return sorted(p for p in found if not any(part.startswith(".") for part in p.relative_to(folder).parts))
 
@@ -165,7 +184,8 @@ def _owner(file: Path) -> str | None:
     return None
 
 
-def _named_as(file: Path) -> str | None:
+def named_as(file: Path) -> str | None:
+    """The format that a file's name speaks of."""
     for name, module in adapters().items():
         if file.name.lower().endswith(module.SUFFIXES):
             return name

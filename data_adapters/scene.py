@@ -113,9 +113,9 @@ class Provenance:
 class Template:
     """What is needed to write a sample into a format without the source at hand, and without a patient.
 
-    ``low`` and ``high`` bound the physical values; ``slope`` and ``intercept`` turn stored integers of
-    ``dtype`` into them. ``spacing`` is that of the sample's pixels, in ``unit``; ``plane``, that of its slices
-    where a patient is shown.
+    ``low`` and ``high`` bound the physical values; ``slope`` and ``intercept`` turn stored integers of ``dtype`` into
+    them, or ``scalings``, those of each channel, where channels differ. ``spacing`` is that of the sample's pixels, in
+    ``unit``; ``plane``, that of its slices where a patient is shown.
     """
 
     format: str
@@ -133,6 +133,11 @@ class Template:
     crs: str = ""
     nodata: float | None = None
     plane: Plane = "axial"
+    scalings: tuple[tuple[float, float], ...] = ()
+
+    def scaling(self, channel: int) -> tuple[float, float]:
+        """Slope and intercept of a channel."""
+        return self.scalings[channel] if self.scalings else (self.slope, self.intercept)
 
     def as_dict(self) -> dict[str, Any]:
         return asdict(self)
@@ -162,6 +167,7 @@ class Template:
         known = dict(record)
         known["channels"] = tuple(Channel(**c) for c in known["channels"])
         known["spacing"] = tuple(known["spacing"])
+        known["scalings"] = tuple((slope, intercept) for slope, intercept in known.get("scalings", ()))
         return cls(**known)
 
 
@@ -227,6 +233,11 @@ class Scene(abc.ABC):
     @property
     def plane(self) -> Window:
         return Window(0, 0, self.shape[2], self.shape[3])
+
+    @property
+    def classes(self) -> bool:
+        """Whether the values are classes or labels, between which there is nothing."""
+        return False
 
     @property
     def layers(self) -> Mapping[str, Scene]:

@@ -296,6 +296,15 @@ def test_samples_and_filled_series_arrive_at_an_archive(
     assert sorted(arrived) == identities(*(tmp_path / "filled").iterdir(), tmp_path / "filled_made.dcm")
 
 
+def test_what_lies_in_a_folder_is_sent_as_it_is(
+    drawn: phantoms.Phantoms, tmp_path: Path, archive: tuple[str, list[str]]
+) -> None:
+    address, arrived = archive
+    result = augmentor("send", drawn.ct, "--to-pacs", address)
+    assert result.exit_code == 0, result.output
+    assert sorted(arrived) == identities(*drawn.ct.glob("*.dcm"))
+
+
 def test_a_filled_stack_is_described_date_by_date(drawn: phantoms.Phantoms, tmp_path: Path) -> None:
     words = ["--mask", drawn.clouds, "-o", tmp_path / "out", "--prior-only", "--cog", "--stac"]
     result = augmentor("fill", drawn.stack, *words)
@@ -332,6 +341,13 @@ def unlabelled(drawn: phantoms.Phantoms, folder: Path) -> Path:
     for path in sorted(drawn.chest.glob("*.dcm"))[:3]:
         (folder / path.name).write_bytes(path.read_bytes())
     (folder / "labels.csv").write_text("file,finding,patient\nradiograph_0000.dcm,clear,a\ngone.dcm,clear,b\n")
+    return folder
+
+
+def doubled(drawn: phantoms.Phantoms, folder: Path) -> Path:
+    for path in drawn.ct.glob("*.dcm"):
+        shutil.copy(path, folder / path.name)
+    shutil.copy(sorted(drawn.ct.glob("*.dcm"))[0], folder / "again.dcm")
     return folder
 
 
@@ -407,6 +423,11 @@ BAD: list[tuple[str, Callable[[phantoms.Phantoms, Path, Path], list[object]], st
     ("a wish of another format, filled", lambda d, r, t: ["fill", d.mr, "-o", t / "o.nii", "--stac"], "Unwritable"),
     ("no address", lambda d, r, t: ["synthesize", "--n", 3, "--runs", r, "--to-pacs", "archive"], "NotDelivered"),
     ("nobody there", lambda d, r, t: ["fill", d.ct, "-o", t / "o", "--to-pacs", "127.0.0.1:1/AET"], "NotDelivered"),
+    ("nowhere to send", lambda d, r, t: ["send", d.ct], "NotDelivered"),
+    ("nothing to send", lambda d, r, t: ["send", d.stack, "--to-pacs", "127.0.0.1:1/AET"], "NothingFound"),
+    ("no service", lambda d, r, t: ["fill", d.ct, "-o", t / "o", "--to-dicomweb", "nonsense"], "NotDelivered"),
+    ("doubled volume", lambda d, r, t: ["ingest", "ct_volume", "--data", doubled(d, t)], "DuplicatePositions"),
+    ("into the source", lambda d, r, t: ["fill", d.ct, "-o", d.ct / "out"], "OutputInTheWay"),
     ("tile does not fit", lambda d, r, t: ["train", "chest_xray", "--data", d.chest, *odd(t)], "RunError"),
 ]
 

@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 from pydicom import dcmread
 from pydicom.uid import UID
@@ -91,7 +92,7 @@ def _refused(path: Path, number: int, files: Sequence[Path], to: object, said: s
     return NotDelivered(
         f"was not stored ({said}); {number} of {len(files)} files are at {to}",
         where=path,
-        do="see what it accepts; the files stay here, and the same command sends them again",
+        do="see what it accepts; the files stay here, and `augmentor send` sends them again",
     )
 
 
@@ -116,6 +117,27 @@ def _associated(pacs: Pacs, kinds: Sequence[tuple[Any, str | None]]) -> Iterator
         association.release()
 
 
+def listens(url: str) -> None:
+    """Find out whether a web server is at the address of a DICOMweb service, whatever it answers.
+
+    Raises:
+        NotDelivered: if none is.
+    """
+    import requests
+
+    try:
+        requests.get(_url(url), timeout=SECONDS)
+    except requests.RequestException as error:
+        raise NotDelivered(f"does not answer ({type(error).__name__})", where=url, do="check the address") from error
+
+
+def _url(text: str) -> str:
+    parts = urlsplit(text)
+    if parts.scheme not in ("http", "https") or not parts.hostname:
+        raise NotDelivered("is no address of a DICOMweb service", where=text, do="write it as https://host/path")
+    return text
+
+
 def stow(files: Sequence[Path], url: str) -> None:
     """Post files to a DICOMweb service; credentials, where it asks for any, come from the user's .netrc.
 
@@ -125,8 +147,8 @@ def stow(files: Sequence[Path], url: str) -> None:
     import requests
     from dicomweb_client.api import DICOMwebClient
 
-    client = DICOMwebClient(url, timeout=SECONDS)
-    # Half a minute of silent retries help nobody: the same command tries again.
+    client = DICOMwebClient(_url(url), timeout=SECONDS)
+    # Half a minute of silent retries helps nobody.
     client.set_http_retry_params(retry=False)
     for sent in range(0, len(files), AT_ONCE):
         group = files[sent : sent + AT_ONCE]

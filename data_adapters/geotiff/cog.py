@@ -8,7 +8,7 @@ from typing import Any
 import rasterio.shutil
 
 from data_adapters.atomic import replacing
-from data_adapters.geotiff.rasters import open_raster
+from data_adapters.geotiff.rasters import open_raster, read_file
 
 LOSSY = {"JPEG", "WEBP", "LERC", "LERC_DEFLATE", "LERC_ZSTD", "JXL"}
 """Compressions whose blocks cannot be rewritten without changing observed pixels."""
@@ -40,20 +40,25 @@ def layout(data: Any) -> dict[str, Any]:
 
 def lay_out(path: Path, options: dict[str, Any]) -> None:
     """Write a GeoTIFF anew in its place by GDAL's COG driver, whose ``options`` these are."""
+    # The means of classes would be classes that are not there.
+    resampling = "NEAREST" if read_file(path).holds_classes else "AVERAGE"
     with replacing(path) as again:
-        rasterio.shutil.copy(path, again, driver="COG", BIGTIFF="IF_SAFER", **options)
+        rasterio.shutil.copy(path, again, driver="COG", BIGTIFF="IF_SAFER", OVERVIEW_RESAMPLING=resampling, **options)
 
 
 def to_cog(path: Path) -> Path:
     """Lay a GeoTIFF out anew as a cloud-optimised one, in its place, with overviews and all that it says.
 
-    Its compression stays, lossy ones becoming deflate; a mask and overviews that lay beside it come to lie in it. Of a
-    file that has both, tags in domains of their own are kept and tags of single bands are not: GDAL 3.10 writes either.
+    One that is so already stays as it is. Its compression stays, lossy ones becoming deflate; a mask and overviews that
+    lay beside it come to lie in it. Of a file that has both, tags in domains of their own are kept and tags of single
+    bands are not: GDAL 3.10 writes either.
 
     Raises:
         BrokenFile: if the file cannot be read.
     """
     with open_raster(path) as data:
+        if data.tags(ns="IMAGE_STRUCTURE").get("LAYOUT") == "COG":
+            return path
         options = {**layout(data), "blocksize": 512, "overviews": "AUTO"}
     lay_out(path, options)
     for suffix in (".msk", ".msk.ovr", ".ovr"):

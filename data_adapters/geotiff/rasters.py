@@ -65,7 +65,13 @@ class RasterFile:
     gcps: tuple[tuple[float, ...], ...]
     day: str
     apart: tuple[tuple[str, int], ...]
+    classes: bool
     facts: tuple[tuple[str, str], ...]
+
+    @property
+    def holds_classes(self) -> bool:
+        """Whether any of its bands, those kept apart included, holds classes."""
+        return self.classes or bool(self.apart)
 
     @cached_property
     def upright(self) -> bool:
@@ -160,5 +166,6 @@ def read_file(path: Path) -> RasterFile:
             tuple((g.row, g.col, g.x, g.y) for g in data.gcps[0]),
             acquired(path, {**data.tags(ns="IMAGERY"), **data.tags()}, located=located),
             apart,
+            any(data.colorinterp[i - 1] == ColorInterp.palette for i in bands),
             tuple(facts),
         )

@@ -39,6 +39,10 @@ class GeoTiffScene(Scene):
         )
         return Pixels(values, valid)
 
+    @property
+    def classes(self) -> bool:
+        return any(placed.file.classes for product in self.acquisitions for placed in product.files)
+
     def covered(self, window: Window) -> NDArray[np.bool_]:
         """Where each date's files lie in a window of the grid that holds them all: (S, h, w)."""
         found = np.zeros((self.shape[1], window.height, window.width), dtype=bool)
@@ -88,7 +92,10 @@ class GeoTiffScene(Scene):
     def template(self) -> Template:
         file = self.acquisitions[0].files[0].file
         nodata = file.nodata if file.nodata is None or np.isfinite(file.nodata) else None
-        return replace(Template.like(self, file.scales[0], file.offsets[0]), crs=file.crs, nodata=nodata)
+        every = [p.file for p in self.acquisitions[0].files]
+        scalings = tuple((s, o) for f in every for s, o in zip(f.scales, f.offsets, strict=True))
+        like = Template.like(self, file.scales[0], file.offsets[0])
+        return replace(like, crs=file.crs, nodata=nodata, scalings=scalings if len(set(scalings)) > 1 else ())
 
     def write_filled(self, destination: Path, patches: Iterable[Patch], provenance: Provenance) -> list[Path]:
         from data_adapters.geotiff.write import FilledFile, written_name

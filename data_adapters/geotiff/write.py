@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -14,6 +14,7 @@ import rasterio.shutil
 from numpy.typing import NDArray
 from rasterio.crs import CRS
 from rasterio.enums import MaskFlags, Resampling
+from rasterio.errors import StatisticsError
 from rasterio.transform import from_origin
 from rasterio.windows import Window as RasterWindow
 
@@ -152,6 +153,14 @@ class FilledFile:
             mask = data.read_masks(1, window=area)
             data.write_mask(np.where(touched, 255, mask).astype(np.uint8), window=area)
 
+    def _restate(self) -> None:
+        """Statistics that the file tells of its bands, told of the new pixels."""
+        data = self._data
+        stated = [band for band in data.indexes if any(tag.startswith("STATISTICS_") for tag in data.tags(band))]
+        # Of a band in which nothing is observed there are none.
+        with suppress(StatisticsError):
+            data.update_stats(stats=data.stats(indexes=stated, approx=False), indexes=stated)
+
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
@@ -159,9 +168,11 @@ class FilledFile:
             for window, values, made in self._coarse.means():
                 self._lay_in(window, values, made)
         if kind is None and self._data is not None:
+            self._restate()
             self._data.update_tags(**{PROVENANCE: json.dumps(self.provenance.as_dict(), default=str)})
             if self._levels:
-                self._data.build_overviews(self._levels, Resampling.average)
+                resampling = Resampling.nearest if self.file.holds_classes else Resampling.average
+                self._data.build_overviews(self._levels, resampling)
             if self._cog:
                 self._data.close()
                 lay_out(self._copy, self._cog)
@@ -195,7 +206,8 @@ def _avoid_nodata(stored: NDArray[Any], nodata: float | None, top: int | None = 
 def write_synthetic(stem: Path, values: NDArray[Any], template: Template, provenance: Provenance) -> list[Path]:
     """A sample (C, 1, H, W) as a GeoTIFF at the origin of its coordinate system: it shows no real place."""
     dtype = np.dtype(template.dtype)
-    stored = to_stored(values[:, 0], dtype, template.slope, template.intercept)
+    scalings = [template.scaling(channel) for channel in range(len(values))]
+    stored = np.stack([to_stored(v[0], dtype, *scaling) for v, scaling in zip(values, scalings, strict=True)])
     stored = _avoid_nodata(stored, template.nodata)
     bands, height, width = stored.shape
     located = bool(template.crs)
@@ -211,7 +223,7 @@ def write_synthetic(stem: Path, values: NDArray[Any], template: Template, proven
     with replacing(destination) as temporary, open_raster(temporary, "w", **profile) as data:
         data.write(stored)
         data.descriptions = [channel.name for channel in template.channels]
-        if template.slope != 1 or template.intercept != 0:
-            data.scales, data.offsets = [template.slope] * bands, [template.intercept] * bands
+        if any(scaling != (1, 0) for scaling in scalings):
+            data.scales, data.offsets = ([scaling[part] for scaling in scalings] for part in (0, 1))
         data.update_tags(SYNTHETIC="YES", **{PROVENANCE: json.dumps(provenance.as_dict(), default=str)})
     return [destination]
