@@ -157,9 +157,10 @@ class FilledFile:
         """Statistics that the file tells of its bands, told of the new pixels."""
         data = self._data
         stated = [band for band in data.indexes if any(tag.startswith("STATISTICS_") for tag in data.tags(band))]
-        # Of a band in which nothing is observed there are none.
-        with suppress(StatisticsError):
-            data.update_stats(stats=data.stats(indexes=stated, approx=False), indexes=stated)
+        for band in stated:
+            # Of a band in which nothing is observed there are none.
+            with suppress(StatisticsError):
+                data.update_stats(stats=data.stats(indexes=[band], approx=False), indexes=[band])
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
