@@ -161,10 +161,10 @@ def few(data: str, pixels: int, minutes: float, seeds: Sequence[int], again: boo
 
 @main.command()
 @main_options
-@click.option("--change", "names", type=click.Choice(list(ABLATIONS)), multiple=True, default=list(ABLATIONS))
+@click.option("--change", "names", type=click.Choice(list(ABLATIONS)), multiple=True, help="All when absent.")
 def ablate(data: str, pixels: int, minutes: float, seeds: Sequence[int], again: bool, names: Sequence[str]) -> None:
     """The T2T-GAN with one part changed at a time."""
-    for name in names:
+    for name in names or ABLATIONS:
         cut = split(data, pixels, ABLATIONS[name], STORE)
         for seed in seeds:
             run(trial("ablate", "t2t", data, pixels, minutes, seed, change=name), cut, again)
