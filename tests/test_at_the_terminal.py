@@ -127,16 +127,17 @@ UNSEEN = {
 }
 
 
+@pytest.mark.parametrize("stated", [False, True], ids=["as a class", "as nodata too"])
 @pytest.mark.parametrize(("image", "layer", "unseen", "cloud"), UNSEEN.values(), ids=UNSEEN)
 def test_the_edge_of_a_swath_does_not_darken_what_is_filled(
-    tmp_path: Path, image: str, layer: str, unseen: int, cloud: int
+    tmp_path: Path, image: str, layer: str, unseen: int, cloud: int, stated: bool
 ) -> None:
     values, classes = ground(), np.full((1, SIDE, SIDE), 4 if unseen == 0 else 0, np.uint16)
     edge = HIDDEN[1].start
     values[..., :edge], classes[..., :edge] = 0, unseen
     classes[0, *HIDDEN] = cloud
     scene = raster(tmp_path / "in" / image, values)
-    raster(tmp_path / "in" / layer, classes)
+    raster(tmp_path / "in" / layer, classes, nodata=unseen if stated else None)
     filled = fill(scene.parent, tmp_path / "out", mask=layer.split("_")[-1 if unseen else -2].split(".")[0].lower(),
                   prior_only=True)  # fmt: skip
     assert pixels(filled.files[0])[0, *HIDDEN].min() > 800

@@ -22,10 +22,10 @@ Masking = Callable[[Window], Mask]
 
 @dataclass(frozen=True)
 class Holes:
-    """Where pixels are to be rebuilt, window by window; and where they are not, but were never observed either."""
+    """Where pixels are to be rebuilt, window by window; and, where that is more, what is not to be looked at."""
 
     made: Masking
-    unseen: Masking | None = None
+    unknown: Masking | None = None
 
     def __call__(self, window: Window) -> Mask:
         """A window -> (C, S, h, w), True where a pixel is to be rebuilt."""
@@ -33,7 +33,7 @@ class Holes:
 
     def hidden(self, window: Window) -> Mask:
         """The same, and where nothing can be learned from what the file holds."""
-        return self.made(window) if self.unseen is None else self.made(window) | self.unseen(window)
+        return (self.unknown or self.made)(window)
 
 
 TOLERANCE = 0.05
@@ -94,12 +94,19 @@ def masked(scene: Scene, mask: Path, meaning: str = "") -> Holes:
     slices = _matching(cover, scene, mask)
     whole_numbers = np.dtype(cover.dtype).kind in "iu"
 
-    def where(window: Window, says: Callable[[NDArray[Any]], Mask]) -> Mask:
+    def covered(values: NDArray[Any], valid: Mask) -> Mask:
+        return said.covered(values, whole_numbers=whole_numbers) & valid
+
+    def unknown(values: NDArray[Any], valid: Mask) -> Mask:
+        # What says that nothing was observed may itself be the layer's nodata.
+        return covered(values, valid) | said.unseen(values)
+
+    def where(window: Window, says: Callable[[NDArray[Any], Mask], Mask]) -> Mask:
         first, last = min(slices), max(slices)
         own, crop = _coarser(window, factor)
         part = (band or 0, [s - first for s in slices])
         pixels = cover.read(first, last - first + 1, own)
-        found = says(pixels.values[part]) & pixels.valid[part]
+        found = says(pixels.values[part], pixels.valid[part])
         found = found.repeat(factor, axis=1).repeat(factor, axis=2)[:, *crop.slices] & scene.covered(window)
         every = np.repeat(found[None], scene.shape[0], axis=0)
         if band is not None:
@@ -107,8 +114,8 @@ def masked(scene: Scene, mask: Path, meaning: str = "") -> Holes:
         return every
 
     return Holes(
-        lambda window: where(window, lambda values: said.covered(values, whole_numbers=whole_numbers)),
-        (lambda window: where(window, said.unseen)) if said.knows_unseen else None,
+        lambda window: where(window, covered),
+        (lambda window: where(window, unknown)) if said.knows_unseen else None,
     )
 
 
