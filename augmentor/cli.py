@@ -38,6 +38,11 @@ def answers(verb: Callable[..., Any]) -> Callable[..., Any]:
 runs_option = click.option("--runs", type=PATH, default=Path("runs"), show_default=True, help="Folder of runs.")
 run_option = click.option("--run", help="Run to use, a folder or name; the latest when absent.")
 
+pacs_option = click.option(
+    "--to-pacs", "pacs", default="", metavar="HOST:PORT/AET", help="Send DICOM there by C-STORE."
+)
+web_option = click.option("--to-dicomweb", "web", default="", metavar="URL", help="Post DICOM there by STOW-RS.")
+
 
 def delivered(verb: Callable[..., Any]) -> Callable[..., Any]:
     """Options for what is done with written files; the verb is given them as one ``deliver``."""
@@ -45,8 +50,8 @@ def delivered(verb: Callable[..., Any]) -> Callable[..., Any]:
     @click.option("--cog", is_flag=True, help="Lay GeoTIFFs out for the cloud (COG).")
     @click.option("--stac", is_flag=True, help="Describe each GeoTIFF by a STAC item beside it.")
     @click.option("--compress", type=click.Choice(["rle", "jpeg-ls", "jpeg2000"]), help="Compress DICOM, losslessly.")
-    @click.option("--to-pacs", "pacs", default="", metavar="HOST:PORT/AET", help="Send DICOM there by C-STORE.")
-    @click.option("--to-dicomweb", "web", default="", metavar="URL", help="Post DICOM there by STOW-RS.")
+    @pacs_option
+    @web_option
     @wraps(verb)
     def wrapped(*args: Any, cog: bool, stac: bool, compress: str | None, pacs: str, web: str, **options: Any) -> None:
         from data_adapters import Delivery
@@ -213,8 +218,8 @@ def fill(
 
 @main.command()
 @click.argument("source", type=PATH)
-@click.option("--to-pacs", "pacs", default="", metavar="HOST:PORT/AET", help="Send by C-STORE.")
-@click.option("--to-dicomweb", "web", default="", metavar="URL", help="Post by STOW-RS.")
+@pacs_option
+@web_option
 @answers
 def send(source: Path, pacs: str, web: str) -> None:
     """Send the DICOM files at SOURCE to an archive, as they are."""

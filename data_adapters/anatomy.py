@@ -11,6 +11,9 @@ from numpy.typing import NDArray
 
 Plane = Literal["axial", "coronal", "sagittal"]
 
+ACROSS: tuple[Plane, ...] = ("sagittal", "coronal", "axial")
+"""The plane that lies across each axis, x, y and z."""
+
 COSINES: dict[Plane, tuple[float, ...]] = {
     "axial": (1, 0, 0, 0, 1, 0),
     "coronal": (1, 0, 0, 0, 0, -1),
@@ -29,8 +32,7 @@ TO_RAS = np.diag([-1.0, -1.0, 1.0])
 def nearest_plane(orientation: Sequence[float]) -> Plane:
     """The plane whose normal is nearest to that of an ImageOrientationPatient, which may be oblique."""
     row, column = np.asarray(orientation, dtype=float).reshape(2, 3)
-    planes: tuple[Plane, ...] = ("sagittal", "coronal", "axial")
-    return planes[int(np.abs(np.cross(row, column)).argmax())]
+    return ACROSS[int(np.abs(np.cross(row, column)).argmax())]
 
 
 def directions(plane: Plane) -> NDArray[np.float64]:
@@ -57,8 +59,7 @@ class Axes:
         free = [world for world in range(3) if world not in found[:, 0]]
         world = [int(w) if np.isfinite(w) else free.pop(0) for w in found[:, 0]]
         sign = np.where(found[:, 1] < 0, -1, 1)
-        planes: tuple[Plane, ...] = ("sagittal", "coronal", "axial")
-        plane = planes[world[2]]
+        plane = ACROSS[world[2]]
         shown = directions(plane) @ TO_RAS
         order = [next(a for a in range(3) if step[world[a]] != 0) for step in shown]
         backwards = [bool(step[world[axis]] != sign[axis]) for step, axis in zip(shown, order, strict=True)]

@@ -18,6 +18,7 @@ from data_adapters.scene import Provenance
 
 IMPLEMENTATION = generate_uid(entropy_srcs=["t2t-augmentor", "implementation"])
 MAKER = "t2t-augmentor"
+SYNTHESIZING = ("109100", "DCM", "Synthesizing Equipment")
 
 
 def uid(provenance: Provenance, *parts: object) -> str:

@@ -15,7 +15,7 @@ from pydicom.pixels.utils import pack_bits
 from pydicom.uid import ComputedRadiographyImageStorage, CTImageStorage
 
 from data_adapters.dicom import decode
-from data_adapters.dicom.common import MAKER, code, contribution, decimal, decimals, save, uid
+from data_adapters.dicom.common import MAKER, SYNTHESIZING, code, contribution, decimal, decimals, save, uid
 from data_adapters.errors import Unwritable
 from data_adapters.scene import Provenance
 
@@ -31,8 +31,6 @@ REGION = ("130488", "DCM", "Region in Space")
 
 FAMILY = ("123110", "DCM", "Artificial Intelligence")
 """Of CID 7162."""
-
-SYNTHESIZING = ("109100", "DCM", "Synthesizing Equipment")
 
 OF_PATIENT_AND_STUDY = (
     "PatientID", "PatientName", "PatientBirthDate", "PatientSex", "PatientIdentityRemoved", "DeidentificationMethod",

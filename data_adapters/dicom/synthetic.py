@@ -19,6 +19,7 @@ from pydicom.uid import (
 from data_adapters.anatomy import COSINES, directions
 from data_adapters.dicom.common import (
     MAKER,
+    SYNTHESIZING,
     code,
     contribution,
     decimal,
@@ -30,8 +31,6 @@ from data_adapters.dicom.common import (
 )
 from data_adapters.errors import Unwritable
 from data_adapters.scene import Provenance, Template, to_stored
-
-SYNTHESIZING = ("109100", "DCM", "Synthesizing Equipment")
 
 
 def write_synthetic(

@@ -53,13 +53,10 @@ EACH = pytest.mark.parametrize(("make", "form", "how"), MADE, ids=lambda v: geta
 
 
 def as_simpleitk(path):
-    """Values (slices, rows, columns) and spacing, columns first, as SimpleITK reads a file or a series."""
+    """A file or a series as SimpleITK reads it."""
     if path.is_file():
-        image = SimpleITK.ReadImage(str(path))
-    else:
-        names = SimpleITK.ImageSeriesReader.GetGDCMSeriesFileNames(str(path))
-        image = SimpleITK.ReadImage(names)
-    return image
+        return SimpleITK.ReadImage(str(path))
+    return SimpleITK.ReadImage(SimpleITK.ImageSeriesReader.GetGDCMSeriesFileNames(str(path)))
 
 
 def upright(image):
