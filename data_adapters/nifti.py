@@ -147,7 +147,9 @@ class NiftiScene(Scene):
             shown = self._shown(_stored(self.path, self.path.stat().st_mtime_ns))
             runs = [shown[volume, part, rows, columns] for volume, part in self._runs(first, count)]
             raw = runs[0] if len(runs) == 1 else np.concatenate(runs)
-        values = to_physical(raw, *_scaling(image))
+        # Converted as it lies in the file and then turned, which takes half the time.
+        forwards = tuple(slice(None, None, -1 if step < 0 else 1) for step in raw.strides)
+        values = to_physical(raw[forwards], *_scaling(image))[forwards]
         if raw.dtype.kind == "f":
             return Pixels(np.nan_to_num(values[None]), np.isfinite(values[None]))
         return Pixels(values[None], np.broadcast_to(True, (1, *values.shape)))

@@ -285,7 +285,8 @@ def to_physical(stored: NDArray[Any], slope: float = 1.0, intercept: float = 0.0
     if slope == 1 and float(intercept).is_integer():
         # Such sums are exact in either type.
         values = stored.astype(working)
-        return values + working(intercept) if intercept else values
+        values += working(intercept)
+        return values
     return (stored.astype(np.float64) * slope + intercept).astype(working)
 
 

@@ -141,8 +141,11 @@ def functional_groups(header: Dataset, frame: int) -> list[Dataset]:
 def position(header: Dataset, frame: int = 0) -> list[float] | None:
     """ImagePositionPatient in mm, from the frame's functional group in enhanced objects; in a dose, by its offset."""
     corner = _numbers(header, "ImagePositionPatient", "PlanePositionSequence", frame, 3)
-    offsets, direction = header.get("GridFrameOffsetVector"), orientation(header)
-    if corner is None or direction is None or not isinstance(offsets, Sequence) or len(offsets) <= frame:
+    offsets = header.get("GridFrameOffsetVector")
+    if corner is None or not isinstance(offsets, Sequence) or len(offsets) <= frame:
+        return corner
+    direction = orientation(header)
+    if direction is None:
         return corner
     # Offsets start from zero or from the first plane's own place (PS3.3 C.8.8.3.2).
     further = float(offsets[frame]) - float(offsets[0])
@@ -235,7 +238,8 @@ def in_field(words: NDArray[Any], header: Dataset) -> NDArray[Any]:
         return words
     bits, below = field(header)
     allocated = words.dtype.itemsize * 8
-    return np.asarray((words << (allocated - bits - below)) >> (allocated - bits))
+    above = allocated - bits - below
+    return np.asarray((words << above) >> (allocated - bits)) if allocated > bits else words
 
 
 def padding(header: Dataset) -> tuple[int, int] | None:
@@ -261,10 +265,10 @@ def physical(
         ValueError, NotImplementedError: if colours are in a space that is not known here.
     """
     stored = in_field(words, dataset)
-    valid = np.ones(stored.shape, dtype=bool)
+    valid: NDArray[np.bool_] = np.broadcast_to(True, stored.shape)
     if is_colour(dataset):
         colours = rgb(stored, dataset)
-        return colours.astype(working_dtype(colours.dtype)), np.ones(colours.shape, dtype=bool)
+        return colours.astype(working_dtype(colours.dtype)), np.broadcast_to(True, colours.shape)
     if stored.dtype.kind == "f":
         valid = np.isfinite(stored)
         stored = np.nan_to_num(stored)

@@ -60,14 +60,14 @@ class DicomScene(Scene):
                 physical, observed = self._physical(words, dataset, frame, path)
                 # A slice's own rescale may ask for more digits than its type.
                 values = values.astype(np.result_type(values, physical), copy=False)
-                values[:, index] = np.moveaxis(physical[rows, columns], -1, 0)
-                valid[:, index] = np.moveaxis(observed[rows, columns], -1, 0)
+                values[:, index] = physical[:, rows, columns]
+                valid[:, index] = observed[:, rows, columns]
         return Pixels(values, valid)
 
     def _physical(
         self, words: NDArray[Any], dataset: FileDataset, frame: int, path: Path
     ) -> tuple[NDArray[np.floating[Any]], NDArray[np.bool_]]:
-        """(rows, columns, channels) values of a frame and where they were observed."""
+        """(channels, rows, columns) values of a frame and where they were observed."""
         if words.shape[:2] != self.shape[2:]:
             raise GridMismatch(
                 f"{words.shape[0]}x{words.shape[1]} pixels in a series of {self.shape[2]}x{self.shape[3]}",
@@ -79,8 +79,8 @@ class DicomScene(Scene):
         except (ValueError, TypeError, NotImplementedError, AttributeError) as error:
             raise BrokenFile(f"pixels have no values ({error})", where=path, do="restore it from its source") from error
         if physical.ndim == 2:
-            physical, observed = physical[..., None], observed[..., None]
-        return physical, observed
+            return physical[None], observed[None]
+        return np.moveaxis(physical, -1, 0), np.moveaxis(observed, -1, 0)
 
     @property
     def corner(self) -> Place | None:

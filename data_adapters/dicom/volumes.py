@@ -120,6 +120,8 @@ def _key(one: Slice) -> tuple[object, ...]:
 
 def _aligned(one: Slice, other: Slice) -> bool:
     """Whether orientation and spacing are equal but for rounding, which no key of rounded numbers can tell."""
+    if (one.orientation, one.spacing) == (other.orientation, other.spacing):
+        return True
     return np.allclose(one.orientation or 0, other.orientation or 0, atol=1e-3) and np.allclose(
         one.spacing or 0, other.spacing or 0, rtol=1e-3
     )

@@ -152,21 +152,23 @@ def read_window(file: RasterFile, window: Window) -> tuple[NDArray[Any], NDArray
     try:
         with open_raster(file.path) as data:
             bands = list(file.bands)
-            raw = data.read(bands, window=area)
+            values = np.empty((len(bands), window.height, window.width), file.working)
+            # One by one: GDAL converts several bands at once at half the speed.
+            for band, plane in zip(bands, values, strict=True):
+                data.read(band, window=area, out=plane)
             everywhere = all(data.mask_flag_enums[band - 1] == [MaskFlags.all_valid] for band in bands)
-            seen = np.broadcast_to(True, raw.shape) if everywhere else data.read_masks(bands, window=area) > 0
+            seen = np.broadcast_to(True, values.shape) if everywhere else data.read_masks(bands, window=area) > 0
             # GDAL itself heeds alpha only in files of two or four bands, of 8 or 16 bits.
             opaque = data.read(list(file.alpha), window=area).all(axis=0) if file.alpha else None
     except BrokenFile:
         raise
     except Exception as error:
         raise BrokenFile(f"pixels cannot be read ({error})", where=file.path, do="restore it") from error
-    if raw.dtype.kind in "iu":
+    if np.dtype(file.dtype).kind in "iu":
         seen = seen if everywhere else np.broadcast_to(seen.any(axis=0), seen.shape)
-        values = raw.astype(file.working)
     else:
-        seen = seen & np.isfinite(raw)
-        values = np.nan_to_num(raw.astype(file.working))
+        seen = seen & np.isfinite(values)
+        values = np.nan_to_num(values, copy=False)
     scales, offsets = (np.array(v)[:, None, None] for v in (file.scales, file.offsets))
     if (scales != 1).any() or (offsets != 0).any():
         values = (values * scales + offsets).astype(file.working)
