@@ -25,7 +25,8 @@ def label_maps(scenes: Sequence[Scene], path: Path) -> dict[str, Scene]:
     """The label map of each scene, by scene name: one file for one scene, or a folder of equally named ones.
 
     Raises:
-        LabelError: if a scene has none, or one on another grid.
+        LabelError: if a scene has none, or one of another size.
+        GridMismatch: if a segmentation lies on other slices.
     """
     if not path.exists():
         raise LabelError("no such label map", where=path, do="set segmentation.path to a file or folder")
@@ -36,6 +37,7 @@ def label_maps(scenes: Sequence[Scene], path: Path) -> dict[str, Scene]:
         found = maps[0] if len(maps) == len(scenes) == 1 else by_name.get(_bare(scene.name))
         if found is None:
             raise LabelError(f"holds no label map for {scene.name}", where=path, do="name label maps like their images")
+        found = found.on(scene)
         if found.shape[1:] != scene.shape[1:] or found.shape[0] != 1:
             raise LabelError(
                 f"{found.name} is {found.shape}, its image {scene.shape} (channels, slices, rows, columns)",

@@ -65,6 +65,10 @@ class GridMismatch(DataError):
     """Two files that should lie on one grid do not."""
 
 
+class OverlappingSegments(DataError):
+    """A pixel of a segmentation belongs to two segments, where one label is wanted."""
+
+
 class Unwritable(DataError):
     """The result cannot be written in the format that was asked for."""
 

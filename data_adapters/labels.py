@@ -36,7 +36,8 @@ def write_labels(
         from data_adapters.dicom.segmentation import write_label_map
 
         sources = [read_header(path) for path in images]
-        return write_label_map(stem.with_name(f"{stem.name}.dcm"), sources, labels, {}, provenance)
+        names = {value: f"Label {value}" for value in known if value}
+        return write_label_map(stem.with_name(f"{stem.name}.dcm"), sources, labels, names, provenance)
     room = next((t for t in ("uint8", "uint16") if min(known) >= 0 and max(known) <= np.iinfo(t).max), "int32")
     if template.format == "png" and room == "int32":
         raise Unwritable(f"labels {min(known)} to {max(known)} do not fit a PNG", do="write geotiff, nifti or dicom")

@@ -249,6 +249,14 @@ class Scene(abc.ABC):
         """Where the upper left of the first slice lies, on a map or in a patient; None where nothing says."""
         return None
 
+    def on(self, scene: Scene) -> Scene:
+        """The same on the slices of another scene, for one that alone does not know how many there are.
+
+        Raises:
+            GridMismatch: if it does not lie on those slices.
+        """
+        return self
+
     def covered(self, window: Window) -> NDArray[np.bool_]:
         """How far the files of each slice reach in a window: (slices, h, w)."""
         return np.ones((self.shape[1], window.height, window.width), dtype=bool)

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from data_adapters.errors import BurnedInText, NoPixels, NotThisFormat, UserError
-from data_adapters.scene import Provenance, Scene, Template
+from data_adapters.scene import Provenance, Scene, Template, one_each
 
 NAME = "dicom"
 SUFFIXES = (".dcm", ".dicom", ".ima")
@@ -25,11 +25,15 @@ def claims(path: Path, head: bytes) -> bool:
 
 
 def scan(files: Sequence[Path]) -> tuple[list[Scene], list[UserError]]:
-    """Scenes from headers alone, and an error for every file that gives none."""
+    """Scenes from headers alone, and an error for every file that gives none.
+
+    Segmentations are label maps where there is nothing else; beside images they are passed over.
+    """
     from data_adapters.dicom import decode
+    from data_adapters.dicom.label_map import label_map
     from data_adapters.dicom.series import scenes
 
-    images, problems = [], list[UserError]()
+    images, segmentations, problems = [], list[UserError](), list[UserError]()
     with decode.lenient():
         for path in files:
             try:
@@ -37,11 +41,11 @@ def scan(files: Sequence[Path]) -> tuple[list[Scene], list[UserError]]:
                 if len(header) == 0:
                     raise NotThisFormat("no DICOM element found", where=path, do="remove it or restore it")
                 kind = decode.kind_of(header)
-                if str(header.get("Modality", "")) == "SEG":
-                    # Its frames are label maps, which say nothing of a patient.
-                    raise NoPixels(kind, where=path)
                 if not decode.has_pixels(header):
                     raise NoPixels(f"{kind} without pixels" if "Image" in kind else kind, where=path)
+                if str(header.get("Modality", "")) == "SEG":
+                    segmentations.append(NoPixels(kind, where=path))
+                    continue
                 if str(header.get("BurnedInAnnotation", "")).upper() == "YES":
                     raise BurnedInText(
                         "says that text is burned into its pixels", where=path, do="crop or mask it first"
@@ -49,8 +53,10 @@ def scan(files: Sequence[Path]) -> tuple[list[Scene], list[UserError]]:
                 images.append((path, header))
             except UserError as error:
                 problems.append(error)
+        if len(segmentations) == len(files):
+            return one_each(files, label_map)
         found, senseless = scenes(images)
-    return found, problems + senseless
+    return found, problems + segmentations + senseless
 
 
 def write_sample(

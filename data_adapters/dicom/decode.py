@@ -211,7 +211,12 @@ def decode_frames(path: Path, frames: Sequence[int]) -> tuple[list[NDArray[Any]]
     try:
         with lenient():
             options: dict[str, Any] = {"correct_unused_bits": False} if keeps_words(syntax) else {}
-            found = list(get_decoder(syntax).iter_array(dataset, indices=frames, raw=True, **options))
+            decoder = get_decoder(syntax)
+            if dataset.get("BitsAllocated") == 1 and dataset.Rows * dataset.Columns % 8 and any(frames):
+                # pydicom 3.0 cuts a frame of single bits short that begins amid a byte, unless all are read.
+                every, _ = decoder.as_array(dataset, raw=True)
+                return [every[frame] for frame in frames], dataset
+            found = list(decoder.iter_array(dataset, indices=frames, raw=True, **options))
     except Exception as error:
         raise BrokenFile(f"pixels cannot be decoded ({error})", where=path, do="restore it from its source") from error
     dataset.PhotometricInterpretation = found[0][1]["photometric_interpretation"]

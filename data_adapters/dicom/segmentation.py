@@ -108,8 +108,9 @@ def write_label_map(
     """Write integer labels (frames, rows, columns) as a BINARY segmentation, a segment a label; 0 is background.
 
     ``sources`` are the written images (their headers are enough) of one series, their frames in the order of the
-    labels. ``names`` are the segments' labels, and ``shown`` is the coded type of what they show. Frames that hold no
-    label are left out; where none does, nothing is written.
+    labels. ``names`` are the segments' labels, of those too that do not occur, so that a segment has one number in all
+    the label maps of a kind; ``shown`` is the coded type of what they show. Frames that hold no label are left out;
+    where none does, nothing is written.
 
     Raises:
         Unwritable: if sources and labels do not fit each other.
@@ -122,9 +123,9 @@ def write_label_map(
     ]
     if labels.shape != (len(planes), sources[0].Rows, sources[0].Columns):
         raise Unwritable(f"labels of shape {labels.shape} on {len(planes)} frames", where=destination)
-    found = [int(value) for value in np.unique(labels) if value]
-    if not found:
+    if not labels.any():
         return []
+    found = sorted({*np.unique(labels).tolist(), *names} - {0})
     # Segments are numbered from 1 without gaps (PS3.3 C.8.20.4).
     numbered = np.searchsorted([0, *found], labels).astype(np.uint8 if len(found) < 256 else np.uint16)
     series = sources[0].SeriesInstanceUID

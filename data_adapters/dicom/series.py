@@ -199,7 +199,7 @@ def _scene(volume: Volume) -> DicomScene:
             "patient" if direction else "detector",
             tuple(distances),
         ),
-        group=_patient(header, where),
+        group=patient(header, where),
         files=files,
         facts={
             "SOP class": decode.kind_of(header),
@@ -227,7 +227,7 @@ def _told_copies(error: DuplicatePositions, members: Sequence[Slice]) -> Duplica
     return DuplicatePositions(f"{error.found}: {said}", where=error.where, do=remedy)
 
 
-def _patient(header: Dataset, where: Path) -> str:
+def patient(header: Dataset, where: Path) -> str:
     """The patient as a one-way digest, so that splits can respect it and nothing stored can name it."""
     identity = str(header.get("PatientID") or header.get("StudyInstanceUID") or where)
     return hashlib.sha256(identity.encode()).hexdigest()[:12]

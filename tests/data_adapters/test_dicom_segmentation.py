@@ -1,4 +1,4 @@
-"""Label maps and masks as segmentation objects: they say where, of which image, and never pass for an image."""
+"""Label maps and masks as segmentation objects: they say where, of which image, and beside one never pass for it."""
 
 import subprocess
 import sys
@@ -10,9 +10,9 @@ from dicom_factories import colour, enhanced
 from pydicom import dcmread
 from test_validators import errors, run
 
-from data_adapters import Window, open_scenes, scan
+from data_adapters import Window, scan
 from data_adapters.dicom.segmentation import write_label_map
-from data_adapters.errors import NoPixels, Unwritable
+from data_adapters.errors import Unwritable
 
 SIZE = (8, 10)
 
@@ -101,14 +101,14 @@ def test_what_was_made_is_marked_on_the_images_it_was_made_in(tmp_path, kind):
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_a_segmentation_never_passes_for_an_image(tmp_path, kind):
+def test_a_segmentation_beside_images_is_none_and_alone_a_label_map(tmp_path, kind):
     scene = only(KINDS[kind](tmp_path / "in"))
     made = scene.write_filled(tmp_path / "out" / "a", patches(scene), provenance())[-1]
     found = scan(tmp_path / "out")
     assert [s.shape for s in found.scenes] == [scene.shape] and found.problems == ()
     assert found.passed_over == {"Segmentation Storage": 1}
-    with pytest.raises(NoPixels, match="Segmentation Storage"):
-        open_scenes(made)
+    label_map = only(made)
+    assert label_map.classes and label_map.modality == "SEG" and label_map.shape[2:] == scene.shape[2:]
 
 
 @pytest.mark.parametrize("kind", KINDS)

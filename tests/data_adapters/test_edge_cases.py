@@ -54,9 +54,9 @@ REFUSED = {
     NotThisFormat: ("no_meta.dcm",),
     NoPixels: (
         "ExplVR_BigEndNoMeta.dcm", "ExplVR_LitEndNoMeta.dcm", "UN_sequence.dcm", "empty_charset_LEI.dcm",
-        "liver_1frame.dcm", "liver_expb_1frame.dcm", "meta_missing_tsyntax.dcm", "nested_priv_SQ.dcm",
-        "no_meta_group_length.dcm", "priv_SQ.dcm", "reportsi.dcm", "reportsi_with_empty_number_tags.dcm",
-        "rtplan.dcm", "rtplan_truncated.dcm", "rtstruct.dcm", "test-SR.dcm", "waveform_ecg.dcm",
+        "meta_missing_tsyntax.dcm", "nested_priv_SQ.dcm", "no_meta_group_length.dcm", "priv_SQ.dcm", "reportsi.dcm",
+        "reportsi_with_empty_number_tags.dcm", "rtplan.dcm", "rtplan_truncated.dcm", "rtstruct.dcm", "test-SR.dcm",
+        "waveform_ecg.dcm",
     ),
 }  # fmt: skip
 """Files that hold no image or half of one. In ``badVR`` the frames are counted as "1A"."""
@@ -93,10 +93,12 @@ def read_by_gdcm(path):
 
 
 def in_the_units_of_gdcm(values, path):
-    """GDCM leaves doses unscaled, and of colour tables of 16 bits it gives the upper 8."""
+    """GDCM leaves doses unscaled, gives single bits as 0 and 255, and of colour tables of 16 bits the upper 8."""
     header = dcmread(path, stop_before_pixels=True, force=True)
     if "DoseGridScaling" in header:
         return values / float(header.DoseGridScaling)
+    if header.BitsAllocated == 1 and header.Modality == "SEG":
+        return values * 255
     return values // 256 if header.PhotometricInterpretation == "PALETTE COLOR" else values
 
 
@@ -162,7 +164,7 @@ def test_a_window_filled_with_what_was_read_changes_no_value_and_makes_no_error(
     try:
         out, *made = scene.write_filled(tmp_path / "out.dcm", laid_in, provenance())
     except Unwritable:
-        assert "float" in path.name
+        assert "float" in path.name or scene.classes
         return
     before, after = scene.read(0, scene.shape[1]), only(out).read(0, scene.shape[1])
     # In a file that is stored as YBR of 8 bits, a colour comes back within its rounding.

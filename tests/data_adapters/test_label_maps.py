@@ -66,6 +66,14 @@ def test_labels_that_a_png_has_no_room_for_are_refused_and_kept_elsewhere(tmp_pa
     assert np.array_equal(only(path).read(0, 1).values[0], labels)
 
 
+@pytest.mark.parametrize(("known", "present"), [((0, 1, 2), 2), ((0, 1, 2), 1), ((0, 3, 300), 300)])
+def test_a_label_has_the_same_segment_in_every_sample(tmp_path, known, present):
+    labels = np.where(drawn(3, (0, 1)) > 0, present, 0)
+    _, (path,) = written(tmp_path, "dicom", "CT", 3, labels, known)
+    assert np.array_equal(only(path).read(0, 3).values[0], np.searchsorted(known, labels))
+    assert errors(run("dciodvfy", path)[1]) == []
+
+
 def test_a_sample_of_background_alone_needs_none(tmp_path):
     images, beside = written(tmp_path, "dicom", "CT", 2, np.zeros((2, 16, 20), int), (0, 1))
     assert len(images) == 2 and beside == []
