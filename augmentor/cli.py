@@ -98,7 +98,7 @@ def ingest(recipe: str, data: Path | None, changes: tuple[str, ...], store: Path
 @click.option("--data", type=PATH, help="File or folder of images; overrides data.path.")
 @click.option("--masks", type=PATH, help="Cloud masks on the same grid (to train a fill run on a stack).")
 @click.option("--set", "changes", multiple=True, metavar="A.B=C", help="Change a value of the recipe.")
-@click.option("--resume", is_flag=False, flag_value="latest", help="Go on with an interrupted run (the latest).")
+@click.option("--resume", is_flag=False, flag_value="latest", help="Go on with an interrupted run (the latest), as it was.")
 @click.option("--from", "start", metavar="RUN", help="Start from the networks of another run, as far as they fit.")
 @runs_option
 @answers
@@ -112,14 +112,9 @@ def train(
     runs: Path,
 ) -> None:
     """Train a run from RECIPE: a YAML file, or the name of one that is shipped (see `recipes`)."""
-    from augmentor.errors import RecipeError
     from augmentor.train import train
 
-    if recipe is None and resume is None:
-        raise RecipeError("no recipe named", do="give one, or --resume; `augmentor recipes` lists the shipped ones")
-    if resume and start:
-        raise RecipeError("--resume and --from exclude each other", do="give one of them")
-    run = train(recipe or "", data=data, masks=masks, changes=changes, runs=runs, resume=resume or False, start=start)
+    run = train(recipe, data=data, masks=masks, changes=changes, runs=runs, resume=resume or False, start=start)
     click.echo(f"{run.folder}: trained")
 
 

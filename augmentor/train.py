@@ -34,7 +34,7 @@ from augmentor.tiles import TileStore
 
 
 def train(
-    recipe: str | Path | Recipe,
+    recipe: str | Path | Recipe | None = None,
     *,
     data: str | Path | None = None,
     masks: str | Path | None = None,
@@ -46,17 +46,20 @@ def train(
     """Train a run from a recipe: a file, a shipped name, or a ``Recipe``.
 
     ``data`` and ``masks`` override the recipe's paths, ``changes`` are ``section.key=value``. With ``resume`` an
-    interrupted run (the latest, or the one named) goes on; the recipe is then its own. ``start`` names a run whose
-    networks are taken over, as far as they fit.
+    interrupted run (the latest, or the one named) goes on by its own recipe, and nothing else may be given. ``start``
+    names a run whose networks are taken over, as far as they fit.
 
     Raises:
         UserError: if recipe, data or device are not fit; nothing is written then.
     """
     runs = Path(runs)
     if resume:
+        check_alone(recipe, {"--data": data, "--masks": masks, "--set": changes, "--from": start})
         run = Run.find(None if resume is True else resume, runs)
         recipe = run.recipe
     elif not isinstance(recipe, Recipe):
+        if not recipe:
+            raise RecipeError("no recipe named", do="give one, or --resume; `augmentor recipes` lists the shipped ones")
         recipe = recipes.load(recipe, changes, path=data, masks=masks)
     place = device(recipe.game.device)
     check_tile(recipe)
@@ -74,6 +77,16 @@ def train(
         run = Run.create(recipe, runs, source=str(recipe.data.path), tiles=store.folder)
     learn(run, recipe.game, learner)
     return run
+
+
+def check_alone(recipe: str | Path | Recipe | None, options: Mapping[str, object]) -> None:
+    """Raise RecipeError if a run that goes on is given a recipe, or options of one: it would not heed them."""
+    given = [*(["a recipe"] if recipe else []), *(name for name, value in options.items() if value)]
+    if given:
+        raise RecipeError(
+            f"a run that goes on has its own recipe and data, but was given {', '.join(given)}",
+            do="leave that out with --resume, or start anew with --from and the run's name in place of --resume",
+        )
 
 
 def check_tile(recipe: Recipe) -> None:

@@ -170,7 +170,7 @@ def test_a_resumed_run_equals_one_that_never_stopped(
         patch.setattr(owner, method, falter)
         with pytest.raises(Stopped):
             train(**given, runs=tmp_path / "torn")
-    resumed = train("", runs=tmp_path / "torn", resume=True)
+    resumed = train(runs=tmp_path / "torn", resume=True)
     assert resumed.weights.read_bytes() == whole.weights.read_bytes()
 
 
@@ -396,6 +396,11 @@ BAD: list[tuple[str, Callable[[phantoms.Phantoms, Path, Path], list[object]], st
     ("no such column", lambda d, r, t: ["train", "chest_xray", "--data", d.chest, *sized(t)], "LabelError"),
     ("no run yet", lambda d, r, t: ["synthesize", "--n", 3, "--runs", t], "NoRun"),
     ("nothing to resume", lambda d, r, t: ["train", "--resume", "--runs", t], "NoRun"),
+    ("recipe to go on", lambda d, r, t: ["train", "chest_xray", "--runs", r, "--resume"], "RecipeError"),
+    ("data to go on", lambda d, r, t: ["train", "--resume", "--data", d.chest, "--runs", r], "RecipeError"),
+    ("masks to go on", lambda d, r, t: ["train", "--resume", "--masks", d.clouds, "--runs", r], "RecipeError"),
+    ("changes to go on", lambda d, r, t: ["train", "--resume", "--set", "game.images=9", "--runs", r], "RecipeError"),
+    ("another run to go on", lambda d, r, t: ["train", "--resume", "--from", "a", "--runs", r], "RecipeError"),
     ("full output", lambda d, r, t: ["synthesize", "--n", 3, "--runs", r, "-o", full(t)], "OutputInTheWay"),
     ("wrong format", lambda d, r, t: ["synthesize", "--n", 3, "--runs", r, "--format", "geotiff"], "Unwritable"),
     (
