@@ -28,6 +28,7 @@ from augmentor.tiles import (
     fit_mask,
     grid_tile,
     padded_labels,
+    reach,
     starts,
     whole_labels,
     whole_tile,
@@ -37,6 +38,17 @@ from data_adapters import Scene, Template, Window, open_scenes
 
 FEWEST = 16
 """Tiles below which nothing can be learned and held out."""
+
+SMALL, NARROW = "smaller than a tile and mostly padding", "too long and narrow for a whole tile and mostly padding"
+COVERED, UNSEEN = "covered by masks", "not observed (nodata, blank)"
+
+REMEDY = {
+    SMALL: "choose a smaller tiles.size",
+    NARROW: "set tiles.cut to grid",
+    COVERED: "give clearer images",
+    UNSEEN: "give images with fewer gaps",
+}
+"""Why tiles are left out, and what helps."""
 
 
 def ingest(recipe: Recipe, store: Path = Path("tiles")) -> TileStore:
@@ -68,12 +80,13 @@ def ingest(recipe: Recipe, store: Path = Path("tiles")) -> TileStore:
     if recipe.data.modality:
         template = replace(template, modality=recipe.data.modality)
     spans: list[tuple[float, ...]] = []
+    left_out: Counter[str] = Counter()
 
     def cut() -> Iterator[Tile]:
         with progress("ingest", len(scenes)) as advance:
             for number, scene in enumerate(scenes):
                 row = rows.get(scene.path, {})
-                for tile, span in _tiles(recipe, scene, maps.get(scene.name)):
+                for tile, span in _tiles(recipe, scene, maps.get(scene.name), left_out):
                     spans.append(span)
                     group = groups[scene.name]
                     aside = _aside(recipe, tile.origin, group, held_out)
@@ -84,17 +97,27 @@ def ingest(recipe: Recipe, store: Path = Path("tiles")) -> TileStore:
 
     count = found.write(cut(), scenes[0].shape[0], recipe.tiles.size, labelled=bool(maps))
     if count < FEWEST or not found.rows(True) or not found.rows(False):
-        raise TooLittleData(
-            f"{count} tiles of {len(set(groups.values()))} patients or places",
-            where=recipe.data.path,
-            do=f"give at least {FEWEST} tiles of two groups, or lower tiles.valid_at_least",
-        )
+        raise _too_little(recipe, count, len(set(groups.values())), left_out)
     # A plane's span has no part along the slices, whose distance stays as it is.
     along, down, across = (1.0, *np.median(spans, axis=0).tolist())[-3:]
     between, rows_apart, columns_apart = template.spacing
     template = replace(template, spacing=(between * along, rows_apart * down, columns_apart * across))
     found.finish({"source": str(recipe.data.path), "tiles": count, "template": template.as_dict()})
     return found
+
+
+def _too_little(recipe: Recipe, count: int, groups: int, left_out: Counter[str]) -> TooLittleData:
+    """Say of too few tiles, or of tiles that cannot be split, why there are no more."""
+    why = ", ".join(f"{number} left out as {reason}" for reason, number in left_out.most_common())
+    remedies = [REMEDY[reason] for reason, _ in left_out.most_common()]
+    if left_out:
+        least = recipe.tiles.valid_at_least
+        remedies.append(f"lower tiles.valid_at_least, the part of a tile that must be observed (now {least:g})")
+    return TooLittleData(
+        f"{count} tiles of {groups} patients or places{': ' + why if why else ''}",
+        where=recipe.data.path,
+        do=", or ".join([*remedies, f"give at least {FEWEST} tiles of two patients or places"]),
+    )
 
 
 def cut_maps(path: Path, recipe: Recipe) -> list[NDArray[np.int32]]:
@@ -125,10 +148,16 @@ def _digest(recipe: Recipe, scenes: list[Scene]) -> str:
 
 
 def _like_each_other(scenes: list[Scene]) -> list[Scene]:
-    """Scenes of the commonest format, channels and modality: one run learns one kind of image."""
-    kinds = Counter((s.format, s.modality, tuple(c.name for c in s.channels)) for s in scenes)
-    common = kinds.most_common(1)[0][0]
-    return [s for s in scenes if (s.format, s.modality, tuple(c.name for c in s.channels)) == common]
+    """Scenes of the commonest kind: one run learns one kind of image."""
+    kinds = [_kind(scene) for scene in scenes]
+    common = Counter(kinds).most_common(1)[0][0]
+    return [scene for scene, kind in zip(scenes, kinds, strict=True) if kind == common]
+
+
+def _kind(scene: Scene) -> tuple[object, ...]:
+    """Format, modality, channels and, in a patient, the plane of the slices."""
+    plane = scene.template().plane if scene.grid.frame == "patient" else ""
+    return (scene.format, scene.modality, tuple(channel.name for channel in scene.channels), plane)
 
 
 def _labelled(recipe: Recipe, scenes: list[Scene]) -> dict[Path, labels.Row]:
@@ -179,12 +208,19 @@ def _conditions(recipe: Recipe, scene: Scene, index: int, row: labels.Row) -> di
     return found
 
 
-def _tiles(recipe: Recipe, scene: Scene, map: Scene | None) -> Iterator[tuple[Tile, tuple[float, ...]]]:
-    """The tiles of one scene with enough observed pixels, and the source pixels that one tile pixel spans."""
+def _tiles(
+    recipe: Recipe, scene: Scene, map: Scene | None, left_out: Counter[str]
+) -> Iterator[tuple[Tile, tuple[float, ...]]]:
+    """The tiles of one scene with enough observed pixels, and the source pixels that one tile pixel spans.
+
+    ``left_out`` counts the others by what is the matter with them.
+    """
     size, whole = recipe.tiles.size, recipe.tiles.cut == "whole"
     masks, means = recipe.data.masks, recipe.data.mask_means
     covered = lru_cache(maxsize=1)(masked(scene, masks, means).hidden) if masks else None
     labelled = lru_cache(maxsize=1)(_labels(map)) if map is not None else None
+    least = recipe.tiles.valid_at_least
+    padded = reach(scene.shape[-len(size) :], size, whole=whole) < least
     missing = set(scene.missing()) if recipe.task == "fill" and scene.kind == "volume" else set()
     for window, index, cut in _cuts(recipe, scene):
         valid = np.zeros_like(cut.valid) if index in missing else cut.valid
@@ -192,13 +228,16 @@ def _tiles(recipe: Recipe, scene: Scene, map: Scene | None) -> Iterator[tuple[Ti
             clouds = np.asarray(covered(window)[:, index].any(axis=0))
             valid = valid & ~fit_mask(clouds, size, whole=whole)
         # Filling learns from columns of slices, so that none may be dropped from the middle of one.
-        if recipe.task == "fill" or valid.mean() >= recipe.tiles.valid_at_least:
+        if recipe.task == "fill" or valid.mean() >= least:
             said = _label_tile(labelled(window), index, recipe) if labelled is not None else None
             position = scene.grid.positions[index]
             yield (
                 Tile(cut.pixels, valid, said, Origin(scene.name, scene.group, index, position, window, False, {})),
                 cut.span,
             )
+        else:
+            unseen = COVERED if cut.valid.mean() >= least else UNSEEN
+            left_out[unseen if not padded else NARROW if whole else SMALL] += 1
 
 
 def _labels(map: Scene) -> Callable[[Window], NDArray[np.int32]]:

@@ -117,6 +117,12 @@ def _pad(
     return np.pad(values, ((0, 0), *margins), mode="edge"), np.pad(seen, margins)
 
 
+def reach(source: tuple[int, ...], size: tuple[int, ...], *, whole: bool) -> float:
+    """The part of a tile that an image fills, the rest being padding; of one that is cut in windows, the fullest."""
+    shape = _fitted(source, size)[0] if whole else np.minimum(source, size)
+    return float(np.prod(shape) / np.prod(size))
+
+
 def grid_tile(pixels: NDArray[Any], valid: NDArray[np.bool_], size: tuple[int, ...]) -> Cut:
     """(C, *window) at full detail, padded where the scene is smaller than a tile."""
     return Cut(*_pad(pixels.astype(np.float32, copy=False), valid, size), (1.0,) * len(size))

@@ -205,6 +205,7 @@ def _scene(volume: Volume) -> DicomScene:
             "SOP class": decode.kind_of(header),
             "transfer syntax": header.file_meta.TransferSyntaxUID.name,
             "stored": f"{header.get('BitsStored', '?')} bits, {header.get('PhotometricInterpretation', '?')}",
+            **({"plane": nearest_plane(direction)} if direction else {}),
             **({"told apart by": volume.told_by} if volume.told_by else {}),
         },
         trouble=trouble,
