@@ -29,6 +29,10 @@ from data_adapters.errors import Unwritable
 SHEET = 64
 """Samples on the contact sheet."""
 
+FORMATS = ("dicom", "nifti", "geotiff", "png")
+MEDICAL = ("CR", "CT", "DX", "MR")
+"""Modalities that have a DICOM image class of their own here."""
+
 MANIFEST = "synthesis.json"
 LABELS = "labels.csv"
 
@@ -107,19 +111,30 @@ def target(facts: Facts, format: str) -> Template:
     template = replace(template, low=min(facts.scaling.low), high=max(facts.scaling.high))
     if format == "source":
         return template
-    if len(facts.tile) == 3 and format in ("png", "geotiff"):
-        raise Unwritable(f"volumes do not fit {format}", do="use dicom or nifti")
-    medical = template.modality in ("CT", "MR", "CR", "DX") or template.format == "dicom"
-    if format == "geotiff" and medical:
-        raise Unwritable("medical images do not belong into a GeoTIFF", do="use dicom, nifti or png")
-    if format in ("dicom", "nifti") and ((not medical and template.format != "nifti") or facts.channels != 1):
-        raise Unwritable(
-            f"{facts.channels} channels from {template.format} are no medical image",
-            do="use geotiff or png, or train with data.modality set (CR, CT or MR) on one channel",
-        )
-    if format == "png" and facts.channels not in (1, 3):
-        raise Unwritable(f"{facts.channels} channels do not fit a PNG", do="use geotiff")
+    if why := _misfit(facts, format):
+        fitting = [known for known in FORMATS if not _misfit(facts, known)]
+        remedies = [f"use {' or '.join(fitting)}" if fitting else "train on one channel"]
+        if facts.channels == 1 and format in ("dicom", "nifti"):
+            remedies.append("train with data.modality set to one of " + ", ".join(MEDICAL))
+        raise Unwritable(why, do=", or ".join(remedies))
     return replace(template, format=adapter(format).NAME)
+
+
+def _misfit(facts: Facts, format: str) -> str:
+    """Why samples of a run do not fit a format; nothing where they do."""
+    template = facts.template
+    medical = template.modality in MEDICAL or template.format == "dicom"
+    if len(facts.tile) == 3 and format in ("png", "geotiff"):
+        return f"volumes do not fit {format}"
+    if format == "geotiff" and medical:
+        return "medical images do not belong into a GeoTIFF"
+    if format in ("dicom", "nifti") and ((not medical and template.format != "nifti") or facts.channels != 1):
+        return f"{facts.channels} channels from {template.format} are no medical image"
+    if format == "dicom" and template.modality not in MEDICAL:
+        return f"modality {template.modality or 'unknown'} has no DICOM image class here"
+    if format == "png" and facts.channels not in (1, 3):
+        return f"{facts.channels} channels do not fit a PNG"
+    return ""
 
 
 def _as_volume(pixels: NDArray[np.float64], facts: Facts) -> NDArray[np.float64]:

@@ -132,6 +132,8 @@ def test_a_run_on_bands_writes_geotiff(drawn: phantoms.Phantoms, tmp_path: Path)
     scene = open_scenes(out / "sample_000000.tif")[0]
     assert [c.name for c in scene.channels] == list(phantoms.BANDS)
     assert scene.dtype == "uint16" and scene.grid.spacing[1:] == (10.0, 10.0)
+    refused = augmentor("synthesize", "--n", 3, "--run", run.folder, "--format", "dicom")
+    assert refused.exit_code == 2 and refused.stderr.splitlines()[-1].endswith("are no medical image; use geotiff")
 
 
 class Stopped(Exception):

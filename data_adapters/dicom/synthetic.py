@@ -44,7 +44,7 @@ def write_synthetic(
     if template.modality not in MODULES or values.shape[0] != 1:
         raise Unwritable(
             f"{values.shape[0]} channels of modality {template.modality} have no DICOM image class here",
-            do=f"write png, nifti or geotiff, or set data.modality to one of {', '.join(sorted(MODULES))}",
+            do=f"write another format, or train on one channel with data.modality one of {', '.join(sorted(MODULES))}",
         )
     ends = [(bound - template.intercept) / template.slope for bound in (template.low, template.high)]
     signed = np.dtype(template.dtype).kind == "i" and min(ends) < 0
