@@ -40,11 +40,11 @@ def scan(files: Sequence[Path]) -> tuple[list[Scene], list[UserError]]:
                 header = decode.read_header(path)
                 if len(header) == 0:
                     raise NotThisFormat("no DICOM element found", where=path, do="remove it or restore it")
-                kind = decode.kind_of(header)
                 if not decode.has_pixels(header):
+                    kind = decode.kind_of(header)
                     raise NoPixels(f"{kind} without pixels" if "Image" in kind else kind, where=path)
                 if str(header.get("Modality", "")) == "SEG":
-                    segmentations.append(NoPixels(kind, where=path))
+                    segmentations.append(NoPixels(decode.kind_of(header), where=path))
                     continue
                 if str(header.get("BurnedInAnnotation", "")).upper() == "YES":
                     raise BurnedInText(
