@@ -98,7 +98,9 @@ def ingest(recipe: str, data: Path | None, changes: tuple[str, ...], store: Path
 @click.option("--data", type=PATH, help="File or folder of images; overrides data.path.")
 @click.option("--masks", type=PATH, help="Cloud masks on the same grid (to train a fill run on a stack).")
 @click.option("--set", "changes", multiple=True, metavar="A.B=C", help="Change a value of the recipe.")
-@click.option("--resume", is_flag=False, flag_value="latest", help="Go on with an interrupted run (the latest), as it was.")
+@click.option(
+    "--resume", is_flag=False, flag_value="latest", help="Go on with an interrupted run (the latest), as it was."
+)
 @click.option("--from", "start", metavar="RUN", help="Start from the networks of another run, as far as they fit.")
 @runs_option
 @answers
@@ -180,6 +182,15 @@ def synthesize(
 @click.option("--scene", "name", default="", help="Which scene of SOURCE, where it holds several (see inspect).")
 @run_option
 @click.option("--prior-only", is_flag=True, help="Use the classical answer alone.")
+@click.option(
+    "--adapt/--no-adapt",
+    "adapting",
+    default=None,
+    help="Learn on SOURCE itself; done without asking where no run fits.",
+)
+@click.option("--adapt-tiles", "tiles", type=click.IntRange(64), default=40_000, show_default=True,
+              help="Hidden parts that are learned from, at most.")  # fmt: skip
+@click.option("--sharp", is_flag=True, help="A sample of what may have been there, not the best guess.")
 @runs_option
 @delivered
 @answers
@@ -191,6 +202,9 @@ def fill(
     name: str,
     run: str | None,
     prior_only: bool,
+    adapting: bool | None,
+    tiles: int,
+    sharp: bool,
     runs: Path,
     deliver: Delivery,
 ) -> None:
@@ -206,9 +220,13 @@ def fill(
         run=run,
         runs=runs,
         prior_only=prior_only,
+        adapting=adapting,
+        tiles=tiles,
+        sharp=sharp,
         deliver=deliver,
     )
     click.echo(f"{out}: {filled.holes}, {filled.pixels} pixels rebuilt by {filled.method}")
+    click.echo(f"expected error inside the holes: {filled.expected_error}")
 
 
 @main.command()

@@ -12,7 +12,8 @@ from typing import TypeVar
 import numpy as np
 
 from augmentor.errors import OutputInTheWay
-from augmentor.fill import fill, filled_scene
+from augmentor.fill import fill
+from augmentor.filling.show import filled_scene
 from augmentor.holes.find import find
 from augmentor.inspect import inspect
 from augmentor.measures.filling import Closeness, closeness

@@ -38,13 +38,13 @@ def device(wanted: str) -> torch.device:
 
 def preset(facts: Facts) -> Preset:
     """The size of the networks, and what they fuse neighbourhoods by."""
-    return choose(facts.model, fill=facts.context > 0, tile=facts.tile)
+    return choose(facts.model, fill=facts.context > 0)
 
 
-def choose(model: Mapping[str, Any], *, fill: bool, tile: tuple[int, ...]) -> Preset:
-    """The preset that a recipe's ``model`` section asks for. Filling looks closer at each pixel of small tiles."""
+def choose(model: Mapping[str, Any], *, fill: bool) -> Preset:
+    """The preset that a recipe's ``model`` section asks for. Filling looks closely at each pixel."""
     size = PRESETS[model["preset"]]
-    return replace(size, encoder=model["encoder"], decoder=model["decoder"], fine=fill and min(tile) < 64)
+    return replace(size, encoder=model["encoder"], decoder=model["decoder"], closely=fill)
 
 
 def build_generator(facts: Facts) -> Generator:

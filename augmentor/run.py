@@ -38,8 +38,8 @@ class Facts:
 
     ``combinations`` are the conditions as they occur together in training, with counts; texts are left out, since they
     may name a patient. ``labels`` are the values of a segmentation, each a channel: given to the network as its
-    context (``given``), or made by it beside the image. A run that fills has ``context`` channels, and a ``gain`` in
-    [0, 1] a channel: how much of its correction is to be applied.
+    context (``given``), or made by it beside the image. A run that fills has ``context`` channels, the ``prior`` that
+    it corrects, and a ``gain`` in [0, 1] a channel: how much of its correction is to be applied.
     """
 
     channels: int
@@ -53,6 +53,7 @@ class Facts:
     labels: tuple[int, ...] = ()
     given: bool = False
     gain: tuple[float, ...] = ()
+    prior: str = "linear"
 
     @property
     def made(self) -> int:
@@ -77,6 +78,7 @@ class Facts:
             "labels": list(self.labels),
             "given": self.given,
             "gain": list(self.gain),
+            "prior": self.prior,
         }
 
     @classmethod
@@ -93,6 +95,7 @@ class Facts:
             labels=tuple(record["labels"]),
             given=record["given"],
             gain=tuple(record["gain"]),
+            prior=record["prior"],
         )
 
 

@@ -43,6 +43,11 @@ class Scaling:
         low, high = self._columns(dims)
         return (values.astype(np.float64) + 1) / 2 * (high - low) + low
 
+    def extent(self, lengths: NDArray[Any], dims: int = 2) -> NDArray[np.float64]:
+        """Differences in [-1, 1] units (..., C, *tile) -> in physical ones."""
+        low, high = self._columns(dims)
+        return lengths.astype(np.float64) / 2 * (high - low)
+
     def _columns(self, dims: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         shape = (-1, *[1] * dims)
         return np.array(self.low).reshape(shape), np.array(self.high).reshape(shape)

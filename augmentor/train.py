@@ -11,7 +11,7 @@ from augmentor import recipe as recipes
 from augmentor.errors import LabelError, RecipeError, RunError
 from augmentor.holes.context import channels
 from augmentor.ingest import ingest, template_of
-from augmentor.learners.corrector import Corrector
+from augmentor.learners.corrector import NOISE, corrector
 from augmentor.learners.loop import Learner, learn
 from augmentor.learners.painter import Painter, load_tiles
 from augmentor.networks import choose, device
@@ -68,7 +68,7 @@ def train(
     facts = describe(recipe, store)
     learner: Learner
     if recipe.task == "fill":
-        learner = Corrector(recipe, facts, store, place)
+        learner = corrector(recipe, facts, store, place)
     else:
         learner = Painter(recipe, facts, load_tiles(store, store.rows(held_out=False), facts), place)
     if start is not None:
@@ -92,7 +92,7 @@ def check_alone(recipe: str | Path | Recipe | None, options: Mapping[str, object
 def check_tile(recipe: Recipe) -> None:
     """Raise RunError before anything is read if the tile does not fit the network."""
     try:
-        preset = choose(recipe.model.model_dump(), fill=recipe.task == "fill", tile=recipe.tiles.size)
+        preset = choose(recipe.model.model_dump(), fill=recipe.task == "fill")
         steps(recipe.tiles.size, preset)
     except ValueError as error:
         raise RunError(str(error), where=recipe.name, do="choose another tiles.size") from error
@@ -120,7 +120,7 @@ def describe(recipe: Recipe, store: TileStore) -> Facts:
     counted = Counter(json.dumps(_usual(conditions, values), sort_keys=True) for values in said)
     return Facts(
         channels=pixels.shape[1],
-        context=channels(pixels.shape[1]) if recipe.task == "fill" else 0,
+        context=channels(pixels.shape[1]) + NOISE if recipe.task == "fill" else 0,
         tile=recipe.tiles.size,
         model=recipe.model.model_dump(),
         conditions=conditions,

@@ -23,7 +23,8 @@ import numpy as np
 import rasterio
 from numpy.typing import NDArray
 
-from augmentor.fill import fill, filled_scene
+from augmentor.fill import fill
+from augmentor.filling.show import filled_scene
 from augmentor.holes.find import find
 from augmentor.holes.priors import ALONG
 from augmentor.measures.filling import closeness

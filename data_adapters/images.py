@@ -98,7 +98,9 @@ class ImageScene(Scene):
     def template(self) -> Template:
         return Template.like(self, slope=1.0, intercept=0.0)
 
-    def write_filled(self, destination: Path, patches: Iterable[Patch], provenance: Provenance) -> list[Path]:
+    def write_filled(
+        self, destination: Path, patches: Iterable[Patch], provenance: Provenance, *, marked: bool = True
+    ) -> list[Path]:
         if destination.suffix.lower() != ".png":
             raise Unwritable("only PNG keeps the untouched pixels", where=destination, do="name the output .png")
         stored, said = self._stored()

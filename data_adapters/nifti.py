@@ -195,7 +195,9 @@ class NiftiScene(Scene):
         slope, intercept = _scaling(_load(self.path))
         return replace(Template.like(self, slope, intercept), plane=self.axes.plane)
 
-    def write_filled(self, destination: Path, patches: Iterable[Patch], provenance: Provenance) -> list[Path]:
+    def write_filled(
+        self, destination: Path, patches: Iterable[Patch], provenance: Provenance, *, marked: bool = True
+    ) -> list[Path]:
         if not destination.name.endswith((".nii", ".nii.gz")):
             destination = destination / f"{_stem(self.path)}{'.nii.gz' if self.path.suffix == '.gz' else '.nii'}"
         image = _load(self.path)
@@ -212,7 +214,8 @@ class NiftiScene(Scene):
         filled = _alike(image, raw, slope, intercept)
         filled.header["descrip"] = f"partly synthetic: {provenance.tool} {provenance.version}".encode()[:79]
         mask_path = destination.with_name(f"{_stem(destination)}_made{destination.name[len(_stem(destination)) :]}")
-        return [_save(filled, destination), _save(_alike(image, made, 1.0, 0.0), mask_path)]
+        written = [_save(filled, destination)]
+        return [*written, _save(_alike(image, made, 1.0, 0.0), mask_path)] if marked else written
 
 
 @contextmanager

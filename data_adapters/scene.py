@@ -211,10 +211,13 @@ class Scene(abc.ABC):
         """How a sample like this scene is written."""
 
     @abc.abstractmethod
-    def write_filled(self, destination: Path, patches: Iterable[Patch], provenance: Provenance) -> list[Path]:
+    def write_filled(
+        self, destination: Path, patches: Iterable[Patch], provenance: Provenance, *, marked: bool = True
+    ) -> list[Path]:
         """Write the scene with ``patches`` laid in, every other pixel and header field as it was.
 
-        The source is never written to. Returns the files written, the main one first.
+        The source is never written to. Returns the files written, the main one first; with ``marked``, a mask of
+        what was made is among them, where the format has a place for one.
 
         Raises:
             Unwritable: if this kind of file cannot be written back.

@@ -44,7 +44,9 @@ class Memory(Scene):
     def template(self) -> Template:
         raise NotImplementedError
 
-    def write_filled(self, destination: Path, patches: Iterable[Patch], provenance: Provenance) -> list[Path]:
+    def write_filled(
+        self, destination: Path, patches: Iterable[Patch], provenance: Provenance, *, marked: bool = True
+    ) -> list[Path]:
         raise NotImplementedError
 
 

@@ -181,13 +181,15 @@ def fill_run(drawn: phantoms.Phantoms, runs: Path) -> Run:
     return train("ct_missing_slices", data=drawn.ct_truth, changes=SMALL, runs=runs / "fill")
 
 
+@pytest.mark.parametrize("adapting", [False, True])
 @pytest.mark.parametrize("with_run", [False, True])
 def test_missing_slices_are_rebuilt_and_the_rest_is_untouched(
-    drawn: phantoms.Phantoms, fill_run: Run, tmp_path: Path, with_run: bool
+    drawn: phantoms.Phantoms, fill_run: Run, tmp_path: Path, with_run: bool, adapting: bool
 ) -> None:
     runs = fill_run.folder.parent if with_run else tmp_path / "none"
-    filled = fill(drawn.ct, tmp_path / "out", runs=runs)
+    filled = fill(drawn.ct, tmp_path / "out", runs=runs, adapting=adapting, tiles=64)
     assert (fill_run.name in filled.method) == with_run
+    assert ("learned on the scene itself" in filled.method) == adapting
     before, after = open_scenes(drawn.ct)[0], open_scenes(tmp_path / "out")[0]
     assert after.missing() == () and after.shape == before.shape
     hole = find(before, None)[0](before.plane)
@@ -195,6 +197,12 @@ def test_missing_slices_are_rebuilt_and_the_rest_is_untouched(
     np.testing.assert_array_equal(new.values[~hole], old.values[~hole])
     truth = open_scenes(drawn.ct_truth)[0].read(0, before.shape[1]).values
     assert np.abs(new.values - truth)[hole].mean() < 40
+    low, high = (open_scenes(tmp_path / f"out_{name}")[0].read(0, before.shape[1]).values for name in ("low", "high"))
+    assert (low <= new.values).all() and (new.values <= high).all()
+    np.testing.assert_array_equal(low[~hole], old.values[~hole])
+    np.testing.assert_array_equal(high[~hole], old.values[~hole])
+    assert (high - low)[hole].mean() > 1
+    assert filled.expected_error.endswith("HU (root mean square, by hiding observed pixels)")
 
 
 def test_blank_slices_of_a_volume_are_rebuilt(drawn: phantoms.Phantoms, tmp_path: Path) -> None:
@@ -204,7 +212,9 @@ def test_blank_slices_of_a_volume_are_rebuilt(drawn: phantoms.Phantoms, tmp_path
 
 
 def test_clouds_go_and_clear_pixels_stay(drawn: phantoms.Phantoms, tmp_path: Path) -> None:
-    result = augmentor("fill", drawn.stack, "--mask", drawn.clouds, "-o", tmp_path / "out", "--runs", tmp_path / "none")
+    result = augmentor(
+        "fill", drawn.stack, "--mask", drawn.clouds, "-o", tmp_path / "out", "--runs", tmp_path / "none", "--no-adapt"
+    )
     assert result.exit_code == 0, result.output
     assert "no trained run" in result.output
     before = open_scenes(drawn.stack)[0]
@@ -227,7 +237,7 @@ def test_one_date_alone_is_filled_from_its_surroundings(drawn: phantoms.Phantoms
 
 def test_a_file_larger_than_a_block_has_no_seams(drawn: phantoms.Phantoms, monkeypatch: Any, tmp_path: Path) -> None:
     whole = fill(drawn.ct, tmp_path / "whole", prior_only=True)
-    monkeypatch.setattr(sys.modules["augmentor.fill"], "BLOCK", 24)
+    monkeypatch.setattr(sys.modules["augmentor.filling.blocks"], "BLOCK", 24)
     blocks = fill(drawn.ct, tmp_path / "blocks", prior_only=True)
     for a, b in zip(whole.files[:-2], blocks.files[:-2], strict=True):
         assert np.array_equal(pydicom.dcmread(a).pixel_array, pydicom.dcmread(b).pixel_array)

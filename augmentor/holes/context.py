@@ -9,15 +9,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from augmentor.holes.priors import Mask, Values, between, harmonic, matched, neighbours
+from augmentor.holes.priors import ALONG, Mask, Values, between, harmonic, matched, neighbours
 
 
 @dataclass(frozen=True)
 class Context:
-    """One slice with a hole: ``prior`` (C, h, w) is the classical answer, ``told`` (4C + 3, h, w) the rest.
+    """One slice with a hole: ``prior`` (C, h, w) is the classical answer, ``told`` (6C + 5, h, w) the rest.
 
     ``told`` holds the known pixels of the slice, where they are known, the nearest known values before and
-    after, how far these are, and the prior.
+    after, the next ones beyond these, how far all four are, and the prior.
     """
 
     prior: NDArray[np.float32]
@@ -26,33 +26,47 @@ class Context:
 
 def channels(image_channels: int) -> int:
     """Channels of ``Context.told`` for an image of so many channels."""
-    return 4 * image_channels + 3
+    return 6 * image_channels + 5
 
 
-def look(values: Values, known: Mask, positions: Sequence[float], index: int, hole: Mask, *, match: bool) -> Context:
+def look(
+    values: Values,
+    known: Mask,
+    positions: Sequence[float],
+    index: int,
+    hole: Mask,
+    *,
+    match: bool,
+    prior: str = "linear",
+) -> Context:
     """Gather the context of slice ``index`` of (C, S, h, w), known (S, h, w), in its hole (h, w).
 
-    ``match`` adapts the neighbours' radiometry to the slice's own clear pixels, as ground seen on other
-    dates needs and neighbouring slices do not.
+    ``prior`` is one of ``ALONG``. ``match`` adapts the neighbours' radiometry to the slice's own clear pixels, as
+    ground seen on other dates needs and neighbouring slices do not.
     """
     clear = known[index] & ~hole
-    near = neighbours(values, known, positions, index, match=match)
-    prior, said = between(near)
     target = values[:, index]
+    near = neighbours(values, known, positions, index, match=match)
+    away = np.abs(np.subtract(positions, positions[index]))[:, None, None]
+    earlier = (np.arange(len(known)) < index)[:, None, None]
+    further = known & (away > np.where(earlier, near.to_before, near.to_after))
+    beyond = neighbours(values, further, positions, index, match=match)
+    answer, said = between(near) if prior == "linear" else ALONG[prior](values, known, positions, index)
     if match and said.any():
-        prior = matched(prior, target, clear & said)
+        answer = matched(answer, target, clear & said)
     if not said.all():
         # Where no other slice knows anything, the slice's own surroundings answer.
-        own = np.where(clear, target, prior)
-        prior = np.where(said, prior, harmonic(own, ~clear & ~said))
-    prior = np.where(clear, target, prior).astype(np.float32)
-    distances = [_distance(d, positions) for d in (near.to_before, near.to_after)]
-    before = np.where(np.isfinite(near.to_before), near.before, prior)
-    after = np.where(np.isfinite(near.to_after), near.after, prior)
-    told = np.concatenate(
-        [np.where(clear, target, 0.0), clear[None], before, after, *(d[None] for d in distances), prior]
-    ).astype(np.float32)
-    return Context(prior, told)
+        own = np.where(clear, target, answer)
+        answer = np.where(said, answer, harmonic(own, ~clear & ~said))
+    answer = np.where(clear, target, answer).astype(np.float32)
+    views = [
+        np.where(np.isfinite(distance), view, answer)
+        for pair in (near, beyond)
+        for view, distance in ((pair.before, pair.to_before), (pair.after, pair.to_after))
+    ]
+    distances = [_distance(d, positions)[None] for pair in (near, beyond) for d in (pair.to_before, pair.to_after)]
+    told = np.concatenate([np.where(clear, target, 0.0), clear[None], *views, *distances, answer])
+    return Context(answer, told.astype(np.float32))
 
 
 def _distance(distance: Values, positions: Sequence[float]) -> NDArray[Any]:

@@ -127,7 +127,7 @@ def _cover(scene: Scene, mask: Path) -> tuple[Scene, int | None, list[str]]:
             raise GridMismatch(
                 f"{len(found)} scenes where one mask was expected", where=mask, do="give one mask, or one stack"
             )
-        cover = found[0]
+        cover = found[0].on(scene)
         for name, layer in cover.layers.items():
             # Of a whole product, or of an image with its classes, the layer is the mask.
             if Meaning.of_names([name]) != Meaning("mask"):

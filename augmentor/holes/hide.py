@@ -11,19 +11,35 @@ from numpy.typing import NDArray
 from augmentor.holes.context import Context, look
 from augmentor.holes.priors import Mask
 
-LARGEST_GAP = 3
-"""Neighbouring slices hidden together, at most."""
+GAPS = (1, 2, 3)
+"""Neighbouring slices hidden together."""
+
+FLAT = 0.05
+"""Range of a part, of the 2 that scaled values span, below which it teaches little."""
 
 OVERCAST = 0.2
 """How often each other date is hidden whole, as overcast dates are."""
 
 
 class Column(NamedTuple):
-    """One window of a scene, slice above slice: scaled (C, S, h, w), known (S, h, w), and S positions."""
+    """One window of a scene, slice above slice: scaled (C, S, h, w), known (S, h, w), and S positions.
+
+    ``told`` (S, h, w) is where the truth may be told: what was observed, and is not kept for another purpose.
+    """
 
     values: NDArray[np.float32]
     known: Mask
     positions: Sequence[float]
+    told: Mask
+
+    def part(self, rows: slice, columns: slice) -> Column:
+        """A window of the column."""
+        return Column(
+            self.values[:, :, rows, columns],
+            self.known[:, rows, columns],
+            self.positions,
+            self.told[:, rows, columns],
+        )
 
 
 class Hidden(NamedTuple):
@@ -36,12 +52,35 @@ class Hidden(NamedTuple):
 
 
 class Hider:
-    """Draws hidden parts from columns of equal size: whole slices of volumes, patches of rasters and stacks."""
+    """Draws hidden parts of one size from columns at least as large: slices of volumes, patches of rasters and stacks.
 
-    def __init__(self, columns: Sequence[Column], *, volume: bool, seed: int) -> None:
+    ``gaps`` are how many slices of a volume are hidden together, and ``whole`` how often they are hidden whole; the
+    others, and the dates of stacks always, lose the shape of some slice's own holes, or an ellipse.
+    ``prior`` is one of ``holes.priors.ALONG``. Of parts that are flat, so many are ``passed_over``, for learning.
+    """
+
+    def __init__(
+        self,
+        columns: Sequence[Column],
+        *,
+        volume: bool,
+        seed: int,
+        size: tuple[int, ...] | None = None,
+        gaps: Sequence[int] = GAPS,
+        whole: float = 1.0,
+        prior: str = "linear",
+        passed_over: float = 0.0,
+    ) -> None:
         self.columns = columns
         self.volume = volume
+        self.size = size or columns[0].known.shape[1:]
+        self.whole = whole
+        self.prior = prior
+        self.passed_over = passed_over
         self.random = np.random.default_rng(seed)
+        self.runs = [runs(column, gaps) if volume else [] for column in columns]
+        open_to = np.array([c.told.sum() if r or not volume else 0 for c, r in zip(columns, self.runs, strict=True)])
+        self.share = open_to / max(1, open_to.sum())
 
     def draw(self, size: int) -> Hidden:
         """``size`` hidden parts at random places."""
@@ -56,48 +95,83 @@ class Hider:
 
     def _one(self) -> tuple[Context, NDArray[np.float32], Mask]:
         while True:
-            column = self.columns[int(self.random.integers(len(self.columns)))]
+            number = int(self.random.choice(len(self.columns), p=self.share))
+            column = self._window(self.columns[number])
             known = column.known.copy()
-            index, hole = self._hide_slices(known) if self.volume else self._hide_patch(known)
-            judged = hole & column.known[index]
-            if judged.any():
-                context = look(column.values, known, column.positions, index, hole, match=not self.volume)
+            index, hole = self._hide_slices(known, self.runs[number]) if self.volume else self._hide_patch(known)
+            judged = hole & column.told[index]
+            flat = judged.any() and np.ptp(column.values[:, index, judged], axis=1).max() < FLAT
+            if judged.any() and not (flat and self.random.random() < self.passed_over):
+                context = look(
+                    column.values, known, column.positions, index, hole, match=not self.volume, prior=self.prior
+                )
                 return context, column.values[:, index], judged
 
-    def _hide_slices(self, known: Mask) -> tuple[int, Mask]:
-        """Hide a run of whole slices inside the column, and choose one of them."""
-        count = len(known)
-        gap = min(int(self.random.integers(1, LARGEST_GAP + 1)), count - 2)
-        first = int(self.random.integers(1, count - gap))
-        known[first : first + gap] = False
-        return first + int(self.random.integers(gap)), np.ones(known.shape[1:], dtype=bool)
+    def _window(self, column: Column) -> Column:
+        """A window of the hider's size at a random place, mirrored at random."""
+        (height, width), (rows, columns) = column.known.shape[1:], self.size
+        top, left = int(self.random.integers(height - rows + 1)), int(self.random.integers(width - columns + 1))
+        part = column.part(slice(top, top + rows), slice(left, left + columns))
+        down, right = self.random.choice((-1, 1), 2)
+        return part.part(slice(None, None, down), slice(None, None, right))
+
+    def _hide_slices(self, known: Mask, runs: Sequence[slice]) -> tuple[int, Mask]:
+        """Hide a run of slices, whole or in part, and choose one of them."""
+        run = runs[int(self.random.integers(len(runs)))]
+        hole = np.ones(known.shape[1:], dtype=bool) if self.random.random() < self.whole else self._shape(known)
+        known[run] &= ~hole
+        return int(self.random.integers(run.start, run.stop)), hole
 
     def _hide_patch(self, known: Mask) -> tuple[int, Mask]:
-        """Hide the shape of some date's clouds, moved, or an ellipse, in one slice; and whole dates beside it."""
+        """Hide a part of one slice; and whole dates beside it."""
         index = int(self.random.integers(len(known)))
-        height, width = known.shape[1:]
-        cloudy = [s for s in range(len(known)) if 0.05 < 1 - known[s].mean() < 0.95]
-        if cloudy and self.random.random() < 0.7:
-            hole = ~known[cloudy[self.random.integers(len(cloudy))]]
-            hole = np.roll(hole, self.random.integers((height, width)), axis=(0, 1))
-        else:
-            rows, columns = np.ogrid[:height, :width]
-            centre = self.random.random(2) * (height, width)
-            radii = self.random.uniform(0.15, 0.6, 2) * (height, width)
-            hole = ((rows - centre[0]) / radii[0]) ** 2 + ((columns - centre[1]) / radii[1]) ** 2 < 1
+        hole = self._shape(known)
         for other in range(len(known)):
             if other != index and self.random.random() < OVERCAST:
                 known[other] = False
         known[index] &= ~hole
         return index, hole
 
+    def _shape(self, known: Mask) -> Mask:
+        """The shape of some slice's own holes, moved, or an ellipse."""
+        height, width = known.shape[1:]
+        holed = [s for s in range(len(known)) if 0.05 < 1 - known[s].mean() < 0.95]
+        if holed and self.random.random() < 0.7:
+            shape = ~known[holed[self.random.integers(len(holed))]]
+            return np.roll(shape, self.random.integers((height, width)), axis=(0, 1))
+        rows, columns = np.ogrid[:height, :width]
+        centre = self.random.random(2) * (height, width)
+        radii = self.random.uniform(0.15, 0.6, 2) * (height, width)
+        return np.asarray(((rows - centre[0]) / radii[0]) ** 2 + ((columns - centre[1]) / radii[1]) ** 2 < 1)
+
+
+def runs(column: Column, gaps: Sequence[int]) -> list[slice]:
+    """Runs of observed slices that can be hidden, each as often as its length is in ``gaps``.
+
+    Those between two known slices, as real gaps are, where there are such; else any between known ones.
+    """
+    there, told = (np.asarray(mask.any(axis=(1, 2))) for mask in (column.known, column.told))
+    inside, beside = [], []
+    for gap in gaps:
+        for first in range(1, len(there) - gap):
+            run = slice(first, first + gap)
+            if told[run].all() and there[:first].any() and there[run.stop :].any():
+                inside.append(run)
+                if there[first - 1] and there[run.stop]:
+                    beside.append(run)
+    return beside or inside
+
 
 class Judged(NamedTuple):
-    """How a correction did on hidden parts: its best ``gain`` a channel, and mean squared errors, scaled."""
+    """How a correction did on hidden parts: its best ``gain`` a channel, and mean squared errors, scaled.
+
+    ``errors`` are those of each channel, ``error`` that of all.
+    """
 
     gain: tuple[float, ...]
     prior_error: float
     error: float
+    errors: tuple[float, ...]
 
 
 def judge(correction: NDArray[np.float32], hidden: Hidden) -> Judged:
@@ -110,5 +184,5 @@ def judge(correction: NDArray[np.float32], hidden: Hidden) -> Judged:
     strength = (correction * wanted).sum(axis=(0, 2, 3)) / np.maximum((correction**2).sum(axis=(0, 2, 3)), 1e-12)
     gain = np.clip(strength, 0, 1)
     count = hidden.hole.sum() * wanted.shape[1]
-    left = ((wanted - gain[:, None, None] * correction) ** 2).sum() / count
-    return Judged(tuple(gain.tolist()), float((wanted**2).sum() / count), float(left))
+    left = ((wanted - gain[:, None, None] * correction) ** 2).sum(axis=(0, 2, 3)) / hidden.hole.sum()
+    return Judged(tuple(gain.tolist()), float((wanted**2).sum() / count), float(left.mean()), tuple(left.tolist()))

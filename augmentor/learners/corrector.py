@@ -8,48 +8,66 @@ from typing import Any
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from augmentor.adversary.descent import descend
 from augmentor.adversary.ema import average_into, averaged_copy
-from augmentor.adversary.losses import masked_l1
+from augmentor.adversary.losses import energy, masked_l1
+from augmentor.adversary.muon import Muon
 from augmentor.errors import TooLittleData
-from augmentor.holes.hide import Column, Hider, judge
+from augmentor.holes.hide import Column, Hidden, Hider, Judged, judge
 from augmentor.networks import build_generator, save, take_over
-from augmentor.recipe import Recipe
+from augmentor.recipe import Game, Recipe
 from augmentor.run import Facts, Run
 from augmentor.t2t.generator import Generator
 from augmentor.tiles import TileStore
 
-RATE = 2e-3
+RATE = 5e-3
 CLIP = 1.0
 """Largest norm of the gradient."""
+
+NOISE = 2
+"""Channels of noise that a sample of what may be in a hole is drawn from; zero for the best guess."""
+
+PASSED_OVER = 0.9
+"""Part of the flat windows that nothing is learned from."""
+
+WHOLE = 0.8
+"""How often slices of a volume are hidden whole, in training for files that are not known yet."""
 
 JUDGED_ON = 256
 """Held-out holes that the gain is fitted on."""
 
+DOUBTED = 4
+"""One part in so many is learned as a pair of samples, the others as best guesses."""
+
 
 class Corrector:
-    """Learns to add to the prior what the prior lacks, by L1 inside simulated holes.
+    """Learns to add to the prior what the prior lacks, inside simulated holes.
 
-    The correction starts at zero, so an untrained network gives the prior. With every checkpoint the gain
-    is fitted on held-out columns; 0 means that the prior was not beaten, and is what fill gives.
+    Without noise it learns the best guess, by L1; with noise, samples whose spread is how wrong that may be, by the
+    energy score. The correction starts at zero, so an untrained network gives the prior. With every checkpoint the
+    gain is fitted on ``held_out``; 0 means that the prior was not beaten, and is what fill gives.
     """
 
-    def __init__(self, recipe: Recipe, facts: Facts, store: TileStore, place: torch.device) -> None:
+    def __init__(self, schedule: Game, facts: Facts, seen: Hider, held_out: Hidden, place: torch.device) -> None:
+        self.schedule = schedule
         self.facts = facts
+        self.seen = seen
+        self.held_out = held_out
         self.place = place
-        self.schedule = recipe.game
-        volume = facts.template.kind == "volume"
-        self.seen = Hider(columns(store, facts, held_out=False), volume=volume, seed=recipe.seed)
-        unseen = Hider(columns(store, facts, held_out=True), volume=volume, seed=recipe.seed + 1)
-        self.held_out = unseen.draw(JUDGED_ON)
+        seed = int(seen.random.integers(2**31))
+        self.random = torch.Generator().manual_seed(seed)
         with torch.random.fork_rng():
-            torch.manual_seed(recipe.seed)
+            torch.manual_seed(seed)
             self.generator = build_generator(facts).to(place)
         self.average = averaged_copy(self.generator)
-        self.optimiser = torch.optim.Adam(self.generator.parameters(), lr=RATE, betas=(0.9, 0.99))
-        steps = -(-self.schedule.images // self.schedule.batch) + 1
-        self.rate = torch.optim.lr_scheduler.OneCycleLR(self.optimiser, RATE, total_steps=steps)
+        self.optimiser = Muon(self.generator.parameters(), RATE, betas=(0.9, 0.99))
+        rates = [group["lr"] for group in self.optimiser.param_groups]
+        steps = -(-schedule.images // schedule.batch) + 1
+        self.rate = torch.optim.lr_scheduler.OneCycleLR(
+            self.optimiser, rates, total_steps=steps, pct_start=0.1, cycle_momentum=False
+        )
 
     def start_from(self, run: Run, frozen_stages: int) -> None:
         """Take over the generator of another run; nothing of it is frozen, since there is no discriminator.
@@ -62,18 +80,33 @@ class Corrector:
 
     def step(self, seen: int) -> tuple[str, dict[str, float]]:
         """Fill one batch of hidden parts and learn from what was there."""
-        told, prior, truth, hole = (torch.from_numpy(a).to(self.place) for a in self.seen.draw(self.schedule.batch))
-        loss = masked_l1(prior + correct(self.generator, told), truth, hole.float())
+        hidden = self.seen.draw(self.schedule.batch)
+        told, prior, truth, hole = (torch.from_numpy(a).to(self.place) for a in hidden)
+        # The first parts are drawn twice, with noise; the others once, without.
+        pairs = len(told) // DOUBTED
+        drawn = torch.randn(2 * pairs, NOISE, *told.shape[2:], generator=self.random).to(self.place)
+        noise = torch.cat([drawn, told.new_zeros(len(told) - pairs, *drawn.shape[1:])])
+        every = torch.cat([told[:pairs], told])
+        made = torch.cat([prior[:pairs], prior]) + correct(self.generator, every, noise)
+        one, two, best = made[:pairs], made[pairs : 2 * pairs], made[2 * pairs :]
+        valid = hole.float()
+        error = masked_l1(best, truth[pairs:], valid[pairs:])
+        loss = error + energy(one, two, truth[:pairs], valid[:pairs])
         descend(self.optimiser, loss, CLIP)
         self.rate.step()
         average_into(self.average, self.generator, self.schedule.batch, half_life=self.schedule.images / 40)
-        return "fill", {"error": loss.item()}
+        return "fill", {"error": error.item(), "loss": loss.item()}
+
+    def judge(self) -> Judged:
+        """How the averaged network does on what is held out."""
+        told = torch.from_numpy(self.held_out.told)
+        with torch.inference_mode():
+            parts = [correct(self.average, part.to(self.place)).cpu() for part in told.split(self.schedule.batch)]
+        return judge(torch.cat(parts).numpy(), self.held_out)
 
     def publish(self, run: Run) -> None:
         """Judge the averaged network on held-out columns, and write it with its gain."""
-        with torch.inference_mode():
-            correction = correct(self.average, torch.from_numpy(self.held_out.told).to(self.place)).cpu().numpy()
-        judged = judge(correction, self.held_out)
+        judged = self.judge()
         run.log({"act": "judged on held-out columns", **judged._asdict()})
         save(run, replace(self.facts, gain=judged.gain), self.average)
 
@@ -83,7 +116,8 @@ class Corrector:
             "average": self.average.state_dict(),
             "optimiser": self.optimiser.state_dict(),
             "rate": self.rate.state_dict(),
-            "random": self.seen.random.bit_generator.state,
+            "hidden": self.seen.random.bit_generator.state,
+            "noise": self.random.get_state(),
         }
 
     def restore(self, state: dict[str, Any]) -> None:
@@ -91,13 +125,34 @@ class Corrector:
         self.average.load_state_dict(state["average"])
         self.optimiser.load_state_dict(state["optimiser"])
         self.rate.load_state_dict(state["rate"])
-        self.seen.random.bit_generator.state = state["random"]
+        self.seen.random.bit_generator.state = state["hidden"]
+        self.random.set_state(state["noise"])
 
 
-def correct(generator: Generator, told: torch.Tensor) -> torch.Tensor:
-    """The correction to the prior: the generator at its mean latent, without conditions."""
-    noise = told.new_zeros(len(told), generator.latent)
-    return generator(noise, told.new_zeros(len(told), 0), told)
+def corrector(recipe: Recipe, facts: Facts, store: TileStore, place: torch.device) -> Corrector:
+    """A corrector that learns from the tiles of a store and is judged by those held out.
+
+    Raises:
+        TooLittleData: if there is nothing to hide.
+    """
+    volume = facts.template.kind == "volume"
+    whole = WHOLE if volume else 0.0
+    seen = Hider(
+        columns(store, facts, held_out=False), volume=volume, seed=recipe.seed, whole=whole, passed_over=PASSED_OVER
+    )
+    unseen = Hider(columns(store, facts, held_out=True), volume=volume, seed=recipe.seed + 1, whole=whole)
+    return Corrector(recipe.game, facts, seen, unseen.draw(JUDGED_ON), place)
+
+
+def correct(generator: Generator, told: Tensor, noise: Tensor | None = None) -> Tensor:
+    """The correction to the prior (B, C, h, w) from what is told (B, K, h, w).
+
+    The best guess without noise; with noise (B, NOISE, h, w), a sample of what may be there.
+    """
+    if noise is None:
+        noise = told.new_zeros(len(told), NOISE, *told.shape[2:])
+    latent = told.new_zeros(len(told), generator.latent)
+    return generator(latent, told.new_zeros(len(told), 0), torch.cat([told, noise], dim=1))
 
 
 def columns(store: TileStore, facts: Facts, *, held_out: bool) -> list[Column]:
@@ -116,7 +171,8 @@ def columns(store: TileStore, facts: Facts, *, held_out: bool) -> list[Column]:
         deep_enough = facts.template.kind != "volume" or len(rows) >= 3
         if deep_enough and valid.mean(axis=(1, 2)).max() >= 0.5:
             unit = np.where(valid[:, None], facts.scaling.to_unit(pixels), np.float32(0))
-            found.append(Column(np.moveaxis(unit, 0, 1), valid, [store.index[row].position for row in rows]))
+            positions = [store.index[row].position for row in rows]
+            found.append(Column(np.moveaxis(unit, 0, 1), valid, positions, valid))
     if not found:
         raise TooLittleData(
             "no window is observed well enough to hide parts of it",

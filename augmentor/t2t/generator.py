@@ -13,6 +13,7 @@ from torch.nn.functional import interpolate
 from augmentor.t2t.conditioning import Condition, Conditioner
 from augmentor.t2t.encoder import T2TEncoder
 from augmentor.t2t.latents import LatentPrior
+from augmentor.t2t.pixels import PixelStage
 from augmentor.t2t.presets import Preset, Stage, merges
 from augmentor.t2t.tokens import Block, ConvolutionMerge, SoftMerge, Step, per_token
 
@@ -24,7 +25,8 @@ class Generator(nn.Module):
     few numbers a starting token (a style alone makes all samples alike). Every stage writes its own
     residual into the picture by a soft merge. With ``context`` channels, a T2T encoder reads an image
     condition (known pixels and priors, or a segmentation) and its tokens join the generator's at every
-    grid. The range of the output follows the scaling of the tiles; nothing is squashed to 8 bits.
+    grid. A preset that looks closely ends in tokens of single pixels, which alone write the picture then. The range of
+    the output follows the scaling of the tiles; nothing is squashed to 8 bits.
     """
 
     def __init__(
@@ -41,6 +43,7 @@ class Generator(nn.Module):
         # Pixels a token of each stage, coarsest first.
         strides = list(accumulate((step.stride for step in reversed(chain)), mul))[::-1]
         grid = [side // strides[0] for side in tile]
+        widths = [stage.width for stage in (*stages, preset.pixels)[: len(stages) + preset.closely]]
 
         self.latent = preset.latent
         self.prior = LatentPrior(preset.latent, conditions)
@@ -56,11 +59,13 @@ class Generator(nn.Module):
         self.stages = nn.ModuleList()
         self.merges = nn.ModuleList()
         self.to_image = nn.ModuleList()
+        self.pixels = PixelStage(context, preset.pixels, channels, dims) if preset.closely else None
         for index, stage in enumerate(stages):
             self.stages.append(_blocks(stage, preset, dims))
-            self.to_image.append(_to_image(stage.width, channels, strides[index], preset, dims))
-            if index + 1 < len(stages):
-                self.merges.append(_merge(stage.width, stages[index + 1].width, chain[index], preset, dims))
+            if self.pixels is None:
+                self.to_image.append(_to_image(stage.width, channels, strides[index], preset, dims))
+            if index + 1 < len(widths):
+                self.merges.append(_merge(stage.width, widths[index + 1], chain[index], preset, dims))
             if self.context is not None and index < len(preset.stages):
                 # Plain patches have one grid, the coarsest, which is all that the stages are then told.
                 source = self.context.widths[max(0, len(self.context.widths) - 1 - index)]
@@ -80,14 +85,18 @@ class Generator(nn.Module):
         x = self.start + self.code_to_tokens(self.code(z).unflatten(1, (-1, *self.start.shape[2:])))
         seen = self.context(context)[::-1] if self.context is not None else []
         pictures = []
-        for index, (blocks, to_image) in enumerate(zip(self.stages, self.to_image, strict=True)):
+        for index, blocks in enumerate(self.stages):
             if index < len(seen):
                 x = x + self.context_to_tokens[index](seen[index])
             for block in blocks.children():
                 x = block(x, style)
-            pictures.append(to_image(x))
+            if self.pixels is None:
+                pictures.append(self.to_image[index](x))
             if index < len(self.merges):
                 x = self.merges[index](x)
+        if self.pixels is not None and context is not None:
+            out: Tensor = self.pixels(x, context)
+            return out
         return torch.stack(pictures).sum(dim=0)
 
     def guided(self, noise: Tensor, codes: Tensor, guidance: float, context: Tensor | None = None) -> Tensor:

@@ -9,7 +9,7 @@ from typing import Literal
 from augmentor.t2t.tokens import Step
 
 FINE = Step(4, 2, 1)
-"""Between stages, and to the pixels of a ``fine`` preset."""
+"""Between stages, and to pixels."""
 
 COARSE = Step(8, 4, 2)
 """Between pixels and tokens."""
@@ -33,9 +33,9 @@ class Preset:
 
     ``stages`` are the generator's, and the encoders mirror them: one token transformer of width
     ``token_width`` for each step from pixels to the coarsest grid but the last, which projects into
-    the backbone of ``backbone`` blocks. ``fine`` presets look closer at each pixel, at four times the cost.
-    Without it the generator has one stage more, which the encoders do not mirror: tokens of two pixels, ``finish``
-    wide. Nothing attends there, so that it costs a seventh of a step's speed in play.
+    the backbone of ``backbone`` blocks. The generator has one stage more, which the encoders do not mirror: tokens of
+    two pixels, ``finish`` wide. Nothing attends there, so that it costs a seventh of a step's speed in play. One that
+    looks ``closely``, as filling asks, has tokens of single pixels in its place, ``pixels`` wide and deep.
     """
 
     stages: tuple[Stage, ...]
@@ -48,12 +48,13 @@ class Preset:
     style: int = 96
     encoder: Fusion = "tokens"
     decoder: Fusion = "tokens"
-    fine: bool = False
+    pixels: Stage = Stage(32, 4, attend=False)
+    closely: bool = False
 
     @property
     def drawing(self) -> tuple[Stage, ...]:
         """Every stage of the generator."""
-        return self.stages if self.fine else (*self.stages, Stage(self.finish, 1, attend=False))
+        return self.stages if self.closely else (*self.stages, Stage(self.finish, 1, attend=False))
 
 
 PRESETS: dict[str, Preset] = {
@@ -71,13 +72,12 @@ PRESETS: dict[str, Preset] = {
 def steps(tile: tuple[int, ...], preset: Preset) -> list[Step]:
     """The soft splits from pixels to the coarsest grid, finest first; ``merges`` run them backwards.
 
-    The first has a stride of 4, or of 2 in a ``fine`` preset; every further stage halves.
+    The first has a stride of 4; every further stage halves.
 
     Raises:
         ValueError: if the tile is not a multiple of the total stride.
     """
-    first = FINE if preset.fine else COARSE
-    chain = [first] + [FINE] * (len(preset.stages) - 1)
+    chain = [COARSE] + [FINE] * (len(preset.stages) - 1)
     total = prod(step.stride for step in chain)
     if any(side % total for side in tile):
         raise ValueError(
@@ -87,10 +87,11 @@ def steps(tile: tuple[int, ...], preset: Preset) -> list[Step]:
 
 
 def merges(tile: tuple[int, ...], preset: Preset) -> list[Step]:
-    """The soft merges from the coarsest grid to pixels, coarsest first; a split of four is undone by two merges of two.
+    """The soft merges from the coarsest grid to pixels, coarsest first; a split of four is undone by two
+    merges of two, or by one where single pixels come next.
 
     Raises:
         ValueError: as ``steps`` does.
     """
     chain = steps(tile, preset)[::-1]
-    return chain if preset.fine else [*chain[:-1], FINE, FINE]
+    return chain if preset.closely else [*chain[:-1], FINE, FINE]

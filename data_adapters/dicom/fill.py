@@ -52,13 +52,13 @@ class Image(NamedTuple):
 
 
 def write_filled_series(
-    scene: DicomScene, destination: Path, patches: Iterable[Patch], provenance: Provenance
+    scene: DicomScene, destination: Path, patches: Iterable[Patch], provenance: Provenance, *, marked: bool = True
 ) -> list[Path]:
     """Write a whole series into the folder ``destination``: a new series of the same study and frame of reference.
 
     A scene of one file may be given a file named ``.dcm`` instead. Slices keep their stored pixels and transfer
     syntax where nothing was made in their file; else it becomes Explicit VR little endian. If anything was made, a
-    segmentation object beside the destination says where; it comes last of the files.
+    segmentation object beside the destination says where, if it is to be ``marked``; it comes last of the files.
 
     Raises:
         Unwritable: for float or look-up-table sources.
@@ -78,7 +78,7 @@ def write_filled_series(
         except (TypeError, ValueError, AttributeError, OverflowError) as error:
             text = str(error).splitlines()[0]
             raise Unwritable(f"a header value cannot be written ({text})", where=image.path, do="mend it") from error
-    if made:
+    if made and marked:
         slots = [slot for image in images for slot in image.slots]
         mask = np.zeros((len(slots), *scene.shape[2:]), dtype=bool)
         for index, slot in enumerate(slots):

@@ -111,7 +111,9 @@ class LabelMap(Scene):
         like = Template.like(self, 1.0, 0.0)
         return replace(like, plane=nearest_plane(self.orientation)) if self.orientation else like
 
-    def write_filled(self, destination: Path, patches: Iterable[Patch], provenance: Provenance) -> list[Path]:
+    def write_filled(
+        self, destination: Path, patches: Iterable[Patch], provenance: Provenance, *, marked: bool = True
+    ) -> list[Path]:
         raise Unwritable("a segmentation has nothing to fill", where=self.path, do="fill the images it belongs to")
 
 

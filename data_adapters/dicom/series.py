@@ -119,11 +119,13 @@ class DicomScene(Scene):
             plane=nearest_plane(direction) if direction else "axial",
         )
 
-    def write_filled(self, destination: Path, patches: Iterable[Patch], provenance: Provenance) -> list[Path]:
+    def write_filled(
+        self, destination: Path, patches: Iterable[Patch], provenance: Provenance, *, marked: bool = True
+    ) -> list[Path]:
         from data_adapters.dicom.fill import write_filled_series
 
         with decode.lenient():
-            return write_filled_series(self, destination, patches, provenance)
+            return write_filled_series(self, destination, patches, provenance, marked=marked)
 
 
 def scenes(headers: Sequence[tuple[Path, FileDataset]]) -> tuple[list[Scene], list[UserError]]:

@@ -97,7 +97,9 @@ class GeoTiffScene(Scene):
         like = Template.like(self, file.scales[0], file.offsets[0])
         return replace(like, crs=file.crs, nodata=nodata, scalings=scalings if len(set(scalings)) > 1 else ())
 
-    def write_filled(self, destination: Path, patches: Iterable[Patch], provenance: Provenance) -> list[Path]:
+    def write_filled(
+        self, destination: Path, patches: Iterable[Patch], provenance: Provenance, *, marked: bool = True
+    ) -> list[Path]:
         from data_adapters.geotiff.write import FilledFile, written_name
 
         every = [placed for product in self.acquisitions for placed in product.files]
@@ -113,7 +115,7 @@ class GeoTiffScene(Scene):
                 folder = destination / placed.file.path.parent.name if shared else destination
                 alone = len(every) == 1 and named_as_file
                 to = destination if alone else folder / written_name(placed.file)
-                targets[placed.file.path] = stack.enter_context(FilledFile(placed, to, provenance))
+                targets[placed.file.path] = stack.enter_context(FilledFile(placed, to, provenance, marked=marked))
             for patch in patches:
                 channel = 0
                 for placed in self.acquisitions[patch.slice].files:

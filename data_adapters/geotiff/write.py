@@ -35,7 +35,7 @@ def written_name(file: RasterFile) -> str:
 
 
 class FilledFile:
-    """A copy of a scene's file being edited in place, beside a mask of what was made.
+    """A copy of a scene's file being edited in place, beside a mask of what was made where it is to be ``marked``.
 
     The copy is made byte by byte, so that tags, domains, masks, GCPs, RPCs, offsets and colour maps stay
     as they were; only blocks with holes are rewritten. A file in which nothing is made stays a byte copy.
@@ -43,12 +43,13 @@ class FilledFile:
     JPEG 2000 becomes a GeoTIFF of equal pixels and tags.
     """
 
-    def __init__(self, placed: Placed, destination: Path, provenance: Provenance) -> None:
+    def __init__(self, placed: Placed, destination: Path, provenance: Provenance, *, marked: bool = True) -> None:
         self.placed = placed
         self.file = placed.file
         self.source = placed.file.path
         self.destination = destination
         self.provenance = provenance
+        self.marked = marked
         self.written: list[Path] = []
         self._stack = ExitStack()
         self._data: Any = None
@@ -118,8 +119,9 @@ class FilledFile:
             self._data.write(np.where(made[index], fresh, raw), band, window=area)
         touched = np.asarray(made.any(axis=0))
         self._mark_valid(file, area, touched)
-        old = self._mask.read(1, window=area)
-        self._mask.write(old | touched.astype(np.uint8), 1, window=area)
+        if self._mask is not None:
+            old = self._mask.read(1, window=area)
+            self._mask.write(old | touched.astype(np.uint8), 1, window=area)
 
     def _open(self) -> None:
         with open_raster(self.source) as source:
@@ -137,6 +139,8 @@ class FilledFile:
         self._data = self._stack.enter_context(open_raster(self._copy, "r+", IGNORE_COG_LAYOUT_BREAK="YES"))
         if lossy:
             _say(self._data, domains)
+        if not self.marked:
+            return
         mask_path = self.destination.with_name(f"{self.destination.stem}_made.tif")
         temporary = self._stack.enter_context(replacing(mask_path))
         self._mask = self._stack.enter_context(open_raster(temporary, "w+", **profile))

@@ -42,7 +42,6 @@ PRESET = Preset(
     latent=6,
     latent_per_token=2,
     style=8,
-    fine=True,
 )
 PLANE, VOLUME = (16, 24), (8, 16, 16)
 

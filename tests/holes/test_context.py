@@ -25,7 +25,9 @@ def square() -> NDArray[np.bool_]:
 
 
 def parts(context: Context, count: int) -> dict[str, NDArray[Any]]:
-    sizes = {"seen": count, "clear": 1, "before": count, "after": count, "to_before": 1, "to_after": 1, "prior": count}
+    views = dict.fromkeys(("before", "after", "further_before", "further_after"), count)
+    distances = {f"to_{view}": 1 for view in views}
+    sizes = {"seen": count, "clear": 1, **views, **distances, "prior": count}
     cuts = np.cumsum(list(sizes.values()))
     return dict(zip(sizes, np.split(context.told, cuts[:-1]), strict=True))
 
@@ -44,8 +46,11 @@ def test_what_is_told_is_laid_out_as_said(count: int, index: int, match: bool) -
     np.testing.assert_array_equal(told["clear"][0], clear)
     np.testing.assert_array_equal(told["seen"], np.where(clear, values[:, index], 0))
     np.testing.assert_array_equal(told["prior"], context.prior)
-    for side in ("to_before", "to_after"):
-        assert ((told[side] >= 0) & (told[side] <= 1)).all()
+    for side in ("before", "after"):
+        near, further = told[f"to_{side}"], told[f"to_further_{side}"]
+        assert ((near >= 0) & (near <= 1)).all()
+        # With a match, what one side lacks is lent to it, at a typical distance.
+        assert match or (further >= near).all()
     if index == 0:
         assert (told["to_before"] == 1).all()
         np.testing.assert_array_equal(told["before"], context.prior)
@@ -84,6 +89,8 @@ def test_between_slices_the_prior_is_linear_interpolation() -> None:
     np.testing.assert_array_equal(told["before"], values[:, 1])
     np.testing.assert_array_equal(told["after"], values[:, 3])
     assert (told["to_before"] > told["to_after"]).all()
+    np.testing.assert_array_equal(told["further_before"], values[:, 0])
+    np.testing.assert_array_equal(told["further_after"], values[:, 4])
 
 
 @pytest.mark.parametrize("offset", [0.0, 0.4])

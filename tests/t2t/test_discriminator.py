@@ -20,7 +20,7 @@ THREE_STAGES = Preset((Stage(16, 1), Stage(8, 1), Stage(8, 1)), 8, Stage(16, 1),
 CASES = [
     (PRESETS["tiny"], 1, (32, 32), [(8, 8), (4, 4)]),
     (PRESETS["tiny"], 3, (64, 64), [(16, 16), (8, 8)]),
-    (replace(PRESETS["tiny"], fine=True), 13, (32, 64), [(16, 32), (8, 16)]),
+    (PRESETS["tiny"], 13, (32, 64), [(8, 16), (4, 8)]),
     (PRESETS["tiny"], 2, (128, 64), [(32, 16), (16, 8)]),
     (PRESETS["tiny"], 4, (128, 128), [(32, 32), (16, 16)]),
     (PRESETS["tiny"], 2, (16, 32, 32), [(4, 8, 8), (2, 4, 4)]),

@@ -9,20 +9,19 @@ from augmentor.t2t.encoder import T2TEncoder
 from augmentor.t2t.presets import Fusion, Preset, Stage
 
 PRESET = Preset((Stage(16, 1), Stage(8, 1, attend=False)), 8, Stage(12, 2), heads=2)
-FINE = replace(PRESET, fine=True)
 THREE = replace(PRESET, stages=(Stage(16, 1), Stage(8, 1), Stage(8, 1)))
 
 GRIDS = [
-    (FINE, "tokens", (16, 24), [(8, 12), (4, 6)]),
-    (FINE, "convolutions", (16, 24), [(8, 12), (4, 6)]),
-    (FINE, "patches", (16, 24), [(4, 6)]),
+    (PRESET, "tokens", (16, 24), [(4, 6), (2, 3)]),
+    (PRESET, "convolutions", (16, 24), [(4, 6), (2, 3)]),
+    (PRESET, "patches", (16, 24), [(2, 3)]),
     (PRESET, "tokens", (64, 64), [(16, 16), (8, 8)]),
     (PRESET, "tokens", (16, 16, 16), [(4, 4, 4), (2, 2, 2)]),
     (PRESET, "convolutions", (8, 16, 24), [(2, 4, 6), (1, 2, 3)]),
     (PRESET, "patches", (16, 16, 16), [(2, 2, 2)]),
-    (replace(THREE, fine=True), "tokens", (16, 24), [(8, 12), (4, 6), (2, 3)]),
+    (THREE, "tokens", (32, 48), [(8, 12), (4, 6), (2, 3)]),
     (THREE, "convolutions", (16, 32, 16), [(4, 8, 4), (2, 4, 2), (1, 2, 1)]),
-    (replace(THREE, fine=True), "patches", (16, 24), [(2, 3)]),
+    (THREE, "patches", (32, 48), [(2, 3)]),
 ]
 
 

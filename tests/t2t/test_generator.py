@@ -234,10 +234,10 @@ def test_without_conditions_guidance_changes_nothing() -> None:
 @pytest.mark.parametrize(
     ("preset", "tile", "side"),
     [
-        (replace(SMALL, fine=True), (16, 24), 2),
+        (SMALL, (16, 24), 2),
         (SMALL, (16, 16, 16), 2),
         (SMALL, (64, 64), 2),
-        (replace(THREE_STAGES, fine=True), (16, 24), 2),
+        (THREE_STAGES, (32, 48), 2),
     ],
 )
 def test_a_fresh_generator_sharpens_by_repeating_the_means_of_blocks(
@@ -263,17 +263,36 @@ def test_sharpening_teaches_the_last_stage_and_what_reads_small_images(tile: tup
 
 @pytest.mark.parametrize("preset", PRESETS)
 @pytest.mark.parametrize("tile", [(32, 64), (48, 96), (64, 128), (128, 256), (32, 32, 32), (32, 128, 64)])
-@pytest.mark.parametrize("fine", [False, True])
-def test_splits_halve_after_the_first_and_merges_double_each_time(
-    preset: str, tile: tuple[int, ...], fine: bool
+@pytest.mark.parametrize("closely", [False, True])
+def test_splits_halve_after_the_first_and_merges_double_each_time_or_come_down_to_pixels(
+    preset: str, tile: tuple[int, ...], closely: bool
 ) -> None:
-    chain = steps(tile, replace(PRESETS[preset], fine=fine))
-    assert [step.stride for step in chain] == [2 if fine else 4] + [2] * (len(chain) - 1)
-    assert len(chain) == len(PRESETS[preset].stages)
-    back = merges(tile, replace(PRESETS[preset], fine=fine))
-    assert {step.stride for step in back} == {2}
+    asked = replace(PRESETS[preset], closely=closely)
+    chain = steps(tile, asked)
+    assert [step.stride for step in chain] == [4] + [2] * (len(chain) - 1)
+    assert len(chain) == len(asked.stages)
+    back = merges(tile, asked)
+    assert [step.stride for step in back] == [2] * (len(back) - 1) + [4 if closely else 2]
     assert prod(step.stride for step in back) == prod(step.stride for step in chain)
-    assert len(back) == len(replace(PRESETS[preset], fine=fine).drawing)
+    assert len(back) == len(asked.drawing)
+
+
+@pytest.mark.parametrize("tile", [(32, 32), (16, 24), (16, 16, 16)])
+@pytest.mark.parametrize("fusion", FUSIONS)
+def test_a_generator_that_looks_closely_starts_at_zero_and_reads_every_pixel(
+    tile: tuple[int, ...], fusion: Fusion
+) -> None:
+    preset = replace(SMALL, closely=True, pixels=Stage(6, 2), encoder=fusion, decoder=fusion)
+    generator = Generator(2, tile, preset, context=5)
+    noise, told = torch.randn(1, generator.latent), torch.randn(1, 5, *tile, requires_grad=True)
+    assert not generator(noise, none(1), told).any()
+    shake(generator)
+    centre = tuple(side // 2 for side in tile)
+    generator(noise, none(1), told)[(0, 0, *centre)].backward()
+    assert told.grad is not None
+    # No neighbour is lost to a coarser grid.
+    assert told.grad[(0, 0, *centre)] != told.grad[(0, 0, *(c + 1 for c in centre))]
+    assert told.grad[0, :, *(slice(c - 1, c + 2) for c in centre)].all()
 
 
 @pytest.mark.parametrize(

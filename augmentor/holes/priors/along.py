@@ -1,22 +1,25 @@
-"""Classical answers to a hole. Public: each is what a careful person would do without a network.
+"""What other slices or dates say of one: public, and each what a careful person would do without a network.
 
-Arrays are (C, S, h, w) values with (S, h, w) ``known``; ``positions`` of the S slices or dates are in mm or
-days. Each prior returns the slice ``index`` as (C, h, w), and where it could say anything, (h, w).
+Each prior returns the slice ``index`` as (C, h, w), and where it could say anything, (h, w). The slice itself is not
+looked at.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from typing import Any, NamedTuple
+from collections.abc import Sequence
+from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
-from scipy import ndimage, sparse
 from scipy.interpolate import CubicSpline
-from scipy.sparse.linalg import spsolve
 
-Values = NDArray[np.floating[Any]]
-Mask = NDArray[np.bool_]
+from augmentor.holes.priors.kinds import Mask, Prior, Values
+from augmentor.holes.priors.radiometry import matched
+
+YEAR = 365.25
+"""Days."""
+
+STEADY = 1e-2
+"""How strongly the seasons of a pixel are held to none, as a part of an observation."""
 
 
 class Neighbours(NamedTuple):
@@ -120,63 +123,50 @@ def cubic(values: Values, known: Mask, positions: Sequence[float], index: int) -
     return spline(positions[index]).astype(values.dtype), np.ones(known.shape[1:], dtype=bool)
 
 
-def matched(prior: Values, target: Values, clear: Mask, reach: float = 12.0) -> Values:
-    """Local radiometric matching: carry the difference between target and prior into the hole.
+def median(values: Values, known: Mask, positions: Sequence[float], index: int) -> tuple[Values, Mask]:
+    """The median of all other known values."""
+    others = known.copy()
+    others[index] = False
+    said = np.asarray(others.any(axis=0))
+    found = np.zeros((values.shape[0], *said.shape), dtype=values.dtype)
+    seen = np.where(others[:, said], values[:, :, said], np.nan)
+    found[:, said] = np.nanmedian(seen, axis=1)
+    return found, said
 
-    The difference on clear pixels (h, w) is spread by normalised Gaussian convolution of ``reach`` pixels, so
-    that far from clear ground the correction fades to the scene's mean difference.
+
+def seasonal(values: Values, known: Mask, positions: Sequence[float], index: int) -> tuple[Values, Mask]:
+    """A mean and one yearly wave, fitted to all other known values of a pixel by least squares; positions are days.
+
+    Source: Zhu and Woodcock 2014, "Continuous change detection and classification of land cover", equation 1,
+    without its trend.
     """
-    if not clear.any():
-        return prior
-    weight = ndimage.gaussian_filter(clear.astype(np.float64), reach, mode="nearest")
-    corrected = np.empty_like(prior)
-    for channel in range(len(prior)):
-        difference = np.where(clear, target[channel] - prior[channel], 0.0)
-        overall = difference.sum() / clear.sum()
-        spread = ndimage.gaussian_filter(np.where(clear, difference - overall, 0.0), reach, mode="nearest")
-        corrected[channel] = prior[channel] + overall + spread / (weight + 0.05)
-    return corrected
+    others = known.copy()
+    others[index] = False
+    angle = 2 * np.pi * np.asarray(positions, dtype=float) / YEAR
+    wave = np.stack([np.ones_like(angle), np.cos(angle), np.sin(angle)], axis=1)
+    products = np.einsum("shw,sa,sb->hwab", others.astype(float), wave, wave)
+    products += STEADY * np.diag([1e-6, 1, 1])
+    seen = np.einsum("cshw,sa->hwac", np.where(others, values, 0), wave)
+    fitted = np.linalg.solve(products, seen)
+    said = np.asarray(others.any(axis=0))
+    answer = np.einsum("a,hwac->chw", wave[index], fitted)
+    return np.where(said, answer, 0).astype(values.dtype), said
 
 
-def harmonic(plane: Values, hole: Mask) -> Values:
-    """Solve Laplace's equation in the hole of each channel (C, h, w), the rim as boundary, the frame free.
-
-    A hole with no rim at all takes zero.
-    """
-    filled = plane.astype(np.float64, copy=True)
-    if not hole.any():
-        return plane
-    if hole.all():
-        return np.zeros_like(plane)
-    height, width = hole.shape
-    number = np.full(hole.shape, -1)
-    number[hole] = np.arange(hole.sum())
-    rows, columns = np.nonzero(hole)
-    me = number[rows, columns]
-    diagonal = np.zeros(len(me))
-    entries: list[tuple[NDArray[Any], NDArray[Any]]] = []
-    rim = np.zeros((len(plane), len(me)))
-    for down, right in ((-1, 0), (1, 0), (0, -1), (0, 1)):
-        r, c = rows + down, columns + right
-        inside = (r >= 0) & (r < height) & (c >= 0) & (c < width)
-        diagonal += inside
-        r, c, who = r[inside], c[inside], me[inside]
-        other = number[r, c]
-        entries.append((who[other >= 0], other[other >= 0]))
-        edge = other < 0
-        for channel in range(len(plane)):
-            np.add.at(rim[channel], who[edge], filled[channel, r[edge], c[edge]])
-    i, j = (np.concatenate(side) for side in zip(*entries, strict=True))
-    matrix = sparse.csc_matrix((-np.ones(len(i)), (i, j)), shape=(len(me), len(me))) + sparse.diags(diagonal)
-    solved = spsolve(matrix.tocsc(), rim.T).reshape(len(me), len(plane))
-    filled[:, rows, columns] = solved.T
-    return filled.astype(plane.dtype)
-
-
-ALONG: dict[str, Callable[[Values, Mask, Sequence[float], int], tuple[Values, Mask]]] = {
+ALONG: dict[str, Prior] = {
     "linear": linear,
     "cubic": cubic,
     "nearest": nearest,
     "mean": mean,
+    "median": median,
+    "seasonal": seasonal,
 }
 """Priors that look along the slice axis, by name."""
+
+SUITED: dict[str, tuple[str, ...]] = {
+    "volume": ("linear", "cubic"),
+    "stack": ("linear", "median", "seasonal"),
+    "raster": ("linear",),
+    "image": ("linear",),
+}
+"""Those that may be best, by the kind of scene. Of one date alone all say nothing, and its own rim answers."""

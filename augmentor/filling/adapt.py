@@ -1,0 +1,141 @@
+"""Learning on the very file that is filled: from what it shows, hidden in turn, until that no longer helps."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+
+from augmentor.adversary.ema import averaged_copy
+from augmentor.filling.answer import Answer, over_planes
+from augmentor.filling.columns import columns
+from augmentor.filling.view import View
+from augmentor.holes.context import channels
+from augmentor.holes.hide import GAPS, Column, Hidden, Hider
+from augmentor.holes.priors import SUITED
+from augmentor.learners.corrector import NOISE, PASSED_OVER, Corrector
+from augmentor.networks import load_generator
+from augmentor.progress import progress
+from augmentor.recipe import Game, Model
+from augmentor.run import Facts, Run
+
+TILES = 40_000
+"""Hidden parts that are learned from, at most."""
+
+TILE = (32, 32)
+
+CHECK = 4_000
+"""Hidden parts between looks at what is kept aside."""
+
+PATIENCE = 3
+"""Looks without a gain, after which learning stops."""
+
+JUDGED_ON = 192
+"""Hidden parts, kept aside, that a network is judged by."""
+
+COMPARED_ON = 96
+"""Hidden parts that priors are compared by."""
+
+
+class Rehearsal:
+    """A scene's own observed parts, hidden as its holes are: to choose a prior by, to learn from, to judge by."""
+
+    def __init__(self, view: View, tile: tuple[int, ...] = TILE, seed: int = 0) -> None:
+        learn, aside = columns(view, tile, seed)
+        self.view = view
+        self.tile = tile
+        self.seed = seed
+        self.gaps = [gap for gap in view.gaps() if gap > 0] or list(GAPS)
+        # Holes that are whole slices are all there is, or none of them is.
+        self.whole = 1.0 if view.gaps() else 0.0
+        self.learn = learn
+        self.aside = aside
+
+    def hider(self, columns: Sequence[Column], seed: int, prior: str, passed_over: float = 0.0) -> Hider:
+        return Hider(
+            columns,
+            volume=self.view.volume,
+            seed=self.seed + seed,
+            size=self.tile,
+            gaps=self.gaps,
+            whole=self.whole,
+            prior=prior,
+            passed_over=passed_over,
+        )
+
+    @property
+    def possible(self) -> bool:
+        """Whether enough is observed to hide any of it."""
+        return all(self.hider(part, 0, "linear").share.sum() > 0 for part in (self.learn, self.aside) if part) and bool(
+            self.learn and self.aside
+        )
+
+    def judged_by(self, prior: str) -> Hidden:
+        """Parts that nothing was learned from."""
+        return self.hider(self.aside, 2, prior).draw(JUDGED_ON)
+
+    def best_prior(self) -> str:
+        """The classical answer that comes closest on hidden parts."""
+        suited = SUITED[self.view.scene.kind]
+        if len(suited) == 1:
+            return suited[0]
+        errors = {}
+        for prior in suited:
+            hidden = self.hider(self.aside, 1, prior).draw(COMPARED_ON)
+            errors[prior] = float((((hidden.truth - hidden.prior) * hidden.hole) ** 2).sum() / hidden.hole.sum())
+        return min(errors, key=lambda prior: errors[prior])
+
+
+def adapt(rehearsal: Rehearsal, prior: str, *, start: Run | None, tiles: int = TILES) -> Answer:
+    """An answer whose network has learned on the scene itself, from ``start`` where one is given.
+
+    It stops before ``tiles`` hidden parts when those kept aside are filled no better, and gives the best it was.
+
+    Raises:
+        RunError: if ``start`` does not fit.
+    """
+    view = rehearsal.view
+    scene = view.scene
+    facts = Facts(
+        channels=scene.shape[0],
+        context=channels(scene.shape[0]) + NOISE,
+        tile=rehearsal.tile,
+        model=start.facts.model if start else Model().model_dump(),
+        conditions=(),
+        combinations=(),
+        scaling=view.scaling,
+        template=scene.template(),
+    )
+    schedule = Game(images=tiles)
+    learner = Corrector(
+        schedule,
+        facts,
+        rehearsal.hider(rehearsal.learn, 3, prior, PASSED_OVER),
+        rehearsal.hider(rehearsal.aside, 4, prior).draw(JUDGED_ON),
+        torch.device("cpu"),
+    )
+    if start is not None:
+        learner.start_from(start, 0)
+    best, least, waited = averaged_copy(learner.average), learner.judge().error, 0
+    with progress(f"learn on {scene.name}", tiles) as advance:
+        for seen in range(0, tiles, schedule.batch):
+            learner.step(seen)
+            done = min(tiles, seen + schedule.batch)
+            if seen // CHECK != done // CHECK:
+                error = learner.judge().error
+                waited = 0 if error < least else waited + 1
+                if error < least:
+                    best, least = averaged_copy(learner.average), error
+                if waited == PATIENCE:
+                    break
+            advance(done, "")
+    return Answer(prior, over_planes(best, rehearsal.tile))
+
+
+def by_run(run: Run) -> Answer:
+    """The answer of a trained run.
+
+    Raises:
+        RunError: if its weights do not load.
+    """
+    return Answer(run.facts.prior, over_planes(load_generator(run), run.facts.tile))

@@ -1,0 +1,99 @@
+"""What is put into a hole: the prior, corrected by a network as far as that has proved to help, and its doubt."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from augmentor.filling.doubt import Doubt
+from augmentor.holes.context import Context
+from augmentor.holes.hide import Hidden, Judged, judge
+from augmentor.learners.corrector import NOISE, correct
+from augmentor.t2t.generator import Generator
+
+SAMPLES = 4
+"""Samples whose spread is looked at."""
+
+OVERLAP = 0.25
+"""Of neighbouring tiles that a plane is corrected by."""
+
+Correct = Callable[[NDArray[np.float32], "torch.Tensor | None"], NDArray[np.float32]]
+"""What is told (K, h, w), and noise (NOISE, h, w) or none -> a correction to the prior (C, h, w), in [-1, 1] units."""
+
+
+def over_planes(generator: Generator, tile: tuple[int, ...]) -> Correct:
+    """A network's correction over planes of any size, seamless."""
+    from monai.inferers.utils import sliding_window_inference
+
+    def apply(told: NDArray[np.float32], noise: torch.Tensor | None) -> NDArray[np.float32]:
+        drawn = torch.zeros(NOISE, *told.shape[1:]) if noise is None else noise
+        every = torch.cat([torch.from_numpy(told), drawn])[None]
+        with torch.inference_mode():
+            made = sliding_window_inference(
+                every, tile, 16, lambda x: correct(generator, x[:, :-NOISE], x[:, -NOISE:]), OVERLAP, mode="gaussian"
+            )
+        return np.asarray(made[0].numpy())
+
+    return apply
+
+
+class Rebuilt(NamedTuple):
+    """A slice rebuilt (C, h, w), and half of the interval that holds nine in ten truths, in [-1, 1] units."""
+
+    values: NDArray[np.float32]
+    half: NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class Answer:
+    """``prior`` is one of ``holes.priors.ALONG``; ``gain``, a number a channel, says how far to follow ``network``.
+
+    ``sharp`` gives one sample in place of the best guess. Without ``doubt``, the interval is empty.
+    """
+
+    prior: str
+    network: Correct | None = None
+    gain: tuple[float, ...] = ()
+    doubt: Doubt | None = None
+    sharp: bool = False
+
+    def judged(self, hidden: Hidden) -> tuple[Answer, Judged]:
+        """The same, with gain and doubt by what it makes of hidden parts of known truth, and how it did there."""
+        corrections = np.zeros_like(hidden.prior)
+        if self.network is not None:
+            corrections = np.stack([self.network(told, None) for told in hidden.told])
+        judged = judge(corrections, hidden)
+        chosen = replace(self, gain=judged.gain)
+        best = hidden.prior + np.array(judged.gain, np.float32)[:, None, None] * corrections
+        spread = np.stack([chosen._spread(told) for told in hidden.told])
+        return replace(chosen, doubt=Doubt.calibrated(hidden.truth - best, spread, hidden.hole)), judged
+
+    def __call__(self, context: Context) -> Rebuilt:
+        """The slice that ``context`` tells of."""
+        values = context.prior
+        if self.network is not None and any(self.gain):
+            noise = self._noise(context.told, 0) if self.sharp else None
+            values = values + self._gain * self.network(context.told, noise)
+        half = np.zeros_like(values) if self.doubt is None else self.doubt.half(self._spread(context.told))
+        return Rebuilt(values, half)
+
+    @property
+    def _gain(self) -> NDArray[np.float32]:
+        return np.array(self.gain, np.float32)[:, None, None]
+
+    def _spread(self, told: NDArray[np.float32]) -> NDArray[np.float32]:
+        """How far samples lie apart (C, h, w); how far the neighbours do, where the prior answers alone."""
+        if self.network is not None and any(self.gain):
+            samples = [self._gain * self.network(told, self._noise(told, n)) for n in range(SAMPLES)]
+            return np.asarray(np.std(samples, axis=0))
+        count = (len(told) - 5) // 6
+        before, after = told[count + 1 : 2 * count + 1], told[2 * count + 1 : 3 * count + 1]
+        return np.asarray(np.abs(after - before) / 2)
+
+    def _noise(self, told: NDArray[np.float32], number: int) -> torch.Tensor:
+        return torch.randn(NOISE, *told.shape[1:], generator=torch.Generator().manual_seed(number))

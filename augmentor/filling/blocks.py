@@ -1,0 +1,74 @@
+"""A scene's holes rebuilt block by block, so that it may exceed memory."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+from numpy.typing import NDArray
+
+from augmentor.errors import TooLittleContext
+from augmentor.filling.answer import Answer
+from augmentor.filling.view import View
+from augmentor.holes.context import look
+from augmentor.holes.priors import Mask
+from augmentor.progress import progress
+from augmentor.tiles import windows
+from data_adapters import Patch, Scene, Window
+
+BLOCK = 256
+"""Side of the blocks that are read and filled one by one."""
+
+MARGIN = 32
+"""Pixels read around a block, so that a hole is filled from all sides."""
+
+Made = tuple[Patch, NDArray[np.float64]]
+"""Rebuilt pixels, and half of the interval of each, in physical units."""
+
+
+def rebuilt(view: View, answer: Answer) -> Iterator[Made]:
+    """Rebuilt pixels, block by block. Only blocks with holes are read whole.
+
+    Raises:
+        TooLittleContext: if nothing is observed in or around a block that has holes.
+    """
+    height, width = view.scene.shape[2:]
+    blocks = list(windows(height, width, (BLOCK, BLOCK), 0.0))
+    with progress("fill", len(blocks)) as advance:
+        done = np.zeros((height, width), dtype=bool)
+        for number, block in enumerate(blocks):
+            yield from _block(view, answer, block, ~done[block.slices])
+            done[block.slices] = True
+            advance(number + 1, "")
+
+
+def _block(view: View, answer: Answer, block: Window, fresh: Mask) -> Iterator[Made]:
+    made = view.holes(block) & fresh
+    wanted = np.flatnonzero(made.any(axis=(0, 2, 3)))
+    if not len(wanted):
+        return
+    wide, inner = _widen(block, view.scene)
+    values, known = view.load(wide)
+    if not known.any():
+        raise TooLittleContext(
+            f"nothing is observed within {MARGIN} pixels of rows {block.row} to {block.row + block.height}, columns "
+            f"{block.column} to {block.column + block.width}",
+            where=view.scene.path,
+            do="give a smaller mask, or a stack with other dates",
+        )
+    positions = view.scene.grid.positions
+    for index in map(int, wanted):
+        context = look(values, known, positions, index, ~known[index], match=not view.volume, prior=answer.prior)
+        found = answer(context)
+        values_made = view.scaling.to_physical(found.values)[:, *inner]
+        half = view.scaling.extent(found.half)[:, *inner]
+        yield Patch(index, block, values_made, made[:, index]), half
+
+
+def _widen(block: Window, scene: Scene) -> tuple[Window, tuple[slice, slice]]:
+    """The block with a margin, and where the block lies in it."""
+    top, left = max(0, block.row - MARGIN), max(0, block.column - MARGIN)
+    bottom = min(scene.shape[2], block.row + block.height + MARGIN)
+    right = min(scene.shape[3], block.column + block.width + MARGIN)
+    inner = Window(block.row - top, block.column - left, block.height, block.width)
+    return Window(top, left, bottom - top, right - left), inner.slices

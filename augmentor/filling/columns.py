@@ -1,0 +1,111 @@
+"""What a scene shows of itself: columns to learn from, and others kept aside to judge by."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+from numpy.typing import NDArray
+
+from augmentor.filling.view import View
+from augmentor.holes.hide import Column
+from augmentor.holes.priors import Mask, linear
+from augmentor.tiles import AT_ONCE, windows
+
+ASIDE = 0.15
+"""Part of the plane that is kept aside."""
+
+AREA = 256
+"""Side of the areas that a scene larger than memory is looked at by."""
+
+AREAS = 32
+"""Areas of such a scene, at most."""
+
+SEEN = 0.05
+"""Part of such an area that is observed at least."""
+
+COARSEST = 8
+"""Pixels that lie within the distance of two slices, at most, for planes across them to be of use."""
+
+
+def columns(view: View, size: tuple[int, ...], seed: int) -> tuple[list[Column], list[Column]]:
+    """Columns to learn from, and columns to judge by, at least ``size`` large, whose truths do not meet.
+
+    Those of a volume are learned from across its slices, too: what lies between two slices looks like what lies
+    between two rows as far apart (SMORE, Zhao et al. 2020, section II), and no row is missing.
+    """
+    random = np.random.default_rng(seed)
+    learn, aside = [], []
+    for values, known in _areas(view, random):
+        kept = _kept_aside(known.shape[1:], size, random)
+        aside.append(_padded(Column(values, known, view.scene.grid.positions, known & kept), size))
+        own = Column(values, known, view.scene.grid.positions, known & ~kept)
+        learn.append(_padded(own, size))
+        if view.volume:
+            learn += [_padded(column, size) for column in across(own, view.scene.grid.spacing)]
+    return learn, aside
+
+
+def _areas(view: View, random: np.random.Generator) -> Iterator[tuple[NDArray[np.float32], Mask]]:
+    """The whole plane of a scene that fits memory; else parts of it that are observed, as many as fit."""
+    scene = view.scene
+    if np.prod(scene.shape) <= AT_ONCE:
+        yield view.load(scene.plane)
+        return
+    every = list(windows(*scene.shape[2:], (AREA, AREA), 0.0))
+    room = min(AREAS, max(1, AT_ONCE // (scene.shape[0] * scene.shape[1] * AREA**2)))
+    for i in random.permutation(len(every)):
+        values, known = view.load(every[i])
+        if known.mean() > SEEN:
+            room -= 1
+            yield values, known
+        if not room:
+            return
+
+
+def _kept_aside(plane: tuple[int, ...], size: tuple[int, ...], random: np.random.Generator) -> Mask:
+    """Some windows of a plane, as large as a tile each."""
+    kept = np.zeros(plane, dtype=bool)
+    every = list(windows(plane[0], plane[1], size, 0.0))
+    for i in random.permutation(len(every))[: max(1, round(ASIDE * len(every)))]:
+        kept[every[i].slices] = True
+    return kept
+
+
+def _padded(column: Column, size: tuple[int, ...]) -> Column:
+    """The column with its edge repeated until it is ``size`` large; nothing is told there."""
+    room = [(0, max(0, wanted - there)) for wanted, there in zip(size, column.known.shape[1:], strict=True)]
+    if not any(after for _, after in room):
+        return column
+    values = np.pad(column.values, [(0, 0), (0, 0), *room], mode="edge")
+    known = np.pad(column.known, [(0, 0), *room], mode="edge")
+    return Column(values, known, column.positions, np.pad(column.told, [(0, 0), *room]))
+
+
+def across(column: Column, spacing: tuple[float, float, float]) -> Iterator[Column]:
+    """A volume's rows, and its columns, each as slices: thick and far apart as the slices are.
+
+    Slices that are missing are interpolated first, and never told.
+    """
+    values = column.values.copy()
+    there = np.asarray(column.known.any(axis=(1, 2)))
+    for index in np.flatnonzero(~there):
+        values[:, index] = linear(column.values, column.known, column.positions, int(index))[0]
+    known = column.known | ~there[:, None, None]
+    for axis in (1, 2):
+        step = max(1, round(spacing[0] / spacing[axis]))
+        if step > COARSEST or values.shape[1 + axis] < 8 * step:
+            continue
+        thick = _thick(values, 1 + axis, step)
+        seen, told = (_thick(mask.astype(np.float32), axis, step) == 1 for mask in (known, column.told))
+        turned = np.moveaxis(thick, 1 + axis, 1)
+        positions = (np.arange(turned.shape[1]) * abs(spacing[0])).tolist()
+        yield Column(turned, np.moveaxis(seen, axis, 0), positions, np.moveaxis(told, axis, 0))
+
+
+def _thick(values: NDArray[np.float32], axis: int, step: int) -> NDArray[np.float32]:
+    """Means of ``step`` neighbours along an axis."""
+    count = values.shape[axis] // step
+    cut = np.take(values, range(count * step), axis=axis)
+    shape = (*values.shape[:axis], count, step, *values.shape[axis + 1 :])
+    return cut.reshape(shape).mean(axis=axis + 1, dtype=np.float32)

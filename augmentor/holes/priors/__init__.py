@@ -1,0 +1,37 @@
+"""Classical answers to a hole."""
+
+from augmentor.holes.priors.along import (
+    ALONG,
+    SUITED,
+    Neighbours,
+    between,
+    cubic,
+    linear,
+    mean,
+    median,
+    nearest,
+    neighbours,
+    seasonal,
+)
+from augmentor.holes.priors.inside import harmonic
+from augmentor.holes.priors.kinds import Mask, Prior, Values
+from augmentor.holes.priors.radiometry import matched
+
+__all__ = [
+    "ALONG",
+    "SUITED",
+    "Mask",
+    "Neighbours",
+    "Prior",
+    "Values",
+    "between",
+    "cubic",
+    "harmonic",
+    "linear",
+    "matched",
+    "mean",
+    "median",
+    "nearest",
+    "neighbours",
+    "seasonal",
+]
