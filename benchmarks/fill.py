@@ -1,189 +1,167 @@
-"""Filling on real data: PSNR and SSIM inside the holes, beside linear interpolation and other classical answers.
+"""Filling on real data whose truth is known, beside every classical answer: one record a case.
 
-    python -m benchmarks.fill [--data ../shared/data] [--images 40000]
+    OMP_NUM_THREADS=1 python -m benchmarks.fill slices
+    OMP_NUM_THREADS=1 python -m benchmarks.fill clouds
+    OMP_NUM_THREADS=1 python -m benchmarks.fill alone
+    python -m benchmarks.fill table
 
-Slices: every 4th slice of a series or volume is left out, and the run is trained on the slices that are left.
-Clouds: real masks of cloudy dates are laid over clear dates, and the run is trained on what is still clear.
-Nothing that is judged was seen in training. Writes docs/benchmarks/fill.json.
+Parts of real files are left out, and the rest is given to `augmentor fill` as a user would, without a trained run: it
+learns on the very file. Nothing that is judged is in the file. A case whose record is in docs/benchmarks/fill.jsonl is
+not run again unless ``--again``; ``table`` writes docs/benchmarks/fill.md from the records.
 """
 
 from __future__ import annotations
 
-import csv
 import json
-import shutil
 import tempfile
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
 import click
-import nibabel
 import numpy as np
-import rasterio
 from numpy.typing import NDArray
 
 from augmentor.fill import fill
 from augmentor.filling.show import filled_scene
-from augmentor.holes.find import find
 from augmentor.holes.priors import ALONG
-from augmentor.measures.filling import closeness
-from augmentor.scaling import Scaling
-from augmentor.train import train
+from augmentor.measures.filling import closeness, spectral_angle
+from benchmarks import fill_cases, fill_tables
+from benchmarks.classical import INSIDE
+from benchmarks.fill_cases import Case
 from benchmarks.machine import machine
-from data_adapters import Scene, open_scenes
 
 ROOT = Path(__file__).parent.parent
+RECORDS = ROOT / "docs/benchmarks/fill.jsonl"
+TABLES = ROOT / "docs/benchmarks/fill.md"
+PICTURES = ROOT / "docs/pictures"
+
+Values = NDArray[Any]
 
 
-def figures(made: NDArray[Any], truth: NDArray[Any], hole: NDArray[np.bool_]) -> dict[str, float]:
-    """PSNR and SSIM inside the hole, rounded for a table."""
-    found = closeness(made, truth, hole)
-    return {"psnr": round(found.psnr, 3), "ssim": round(found.ssim, 4)}
+def figures(made: Values, case: Case) -> dict[str, Any]:
+    """PSNR and SSIM in the hole; where there are several bands, the spectral angle; and PSNR by slice or date."""
+    found = closeness(made, case.truth, case.hole)
+    said: dict[str, Any] = {"psnr": round(found.psnr, 3), "ssim": round(found.ssim, 4)}
+    if len(made) > 1:
+        said["sam"] = round(spectral_angle(made, case.truth, case.hole), 3)
+    wanted = np.flatnonzero(case.hole.any(axis=(1, 2)))
+    span = np.ptp(case.truth.reshape(len(case.truth), -1), axis=1)[:, None]
+    errors = [(made[:, i] - case.truth[:, i])[:, case.hole[i]].astype(float) / span for i in wanted]
+    said["each"] = [round(float(-10 * np.log10(max((e**2).mean(), 1e-12))), 2) for e in errors]
+    return said
 
 
-def classical(scene: Scene, hole: NDArray[np.bool_], truth: NDArray[Any]) -> dict[str, dict[str, float]]:
-    """Every prior that looks along the slice axis."""
-    pixels = scene.read(0, scene.shape[1])
-    known = pixels.valid.all(axis=0) & ~hole
-    scaling = Scaling.fit(np.moveaxis(pixels.values, 1, 0), known, None)
-    values = np.moveaxis(scaling.to_unit(np.moveaxis(pixels.values, 1, 0)), 0, 1)
-    result = {}
-    for name, prior in ALONG.items():
-        made = truth.copy()
-        for index in np.flatnonzero(hole.any(axis=(1, 2))):
-            answer = scaling.to_physical(prior(values, known, scene.grid.positions, int(index))[0])
-            made[:, index] = np.where(hole[index], answer, truth[:, index])
-        result[name] = figures(made, truth, hole)
-    return result
+def classical(case: Case) -> Iterator[tuple[str, Values]]:
+    """What every classical method makes of a case: those along the slices or dates, or those inside one plane."""
+    pixels = case.scene.read(0, case.scene.shape[1])
+    if case.scene.kind == "raster":
+        for name, inpaint in INSIDE.items():
+            made = case.truth.astype(float)
+            made[:, 0] = inpaint(np.where(case.hole[0], 0, made[:, 0]), case.hole[0])
+            yield name, made
+        return
+    holes = _holes(case)
+    known = pixels.valid.all(axis=0) & ~holes
+    values = np.where(known, pixels.values, 0).astype(np.float64)
+    names = (
+        ["linear", "cubic", "nearest"] if case.scene.kind == "volume" else ["linear", "nearest", "median", "seasonal"]
+    )
+    for name in names:
+        made = case.truth.astype(float)
+        for index in map(int, np.flatnonzero(case.hole.any(axis=(1, 2)))):
+            answer, _ = ALONG[name](values, known, case.scene.grid.positions, index)
+            made[:, index] = np.where(case.hole[index], answer, made[:, index])
+        yield name, made
 
 
-def whole(path: Path, like: Scene) -> NDArray[Any]:
-    """All pixels of the filled scene in a folder or file."""
-    scene = filled_scene(path, like)
+def _holes(case: Case) -> NDArray[np.bool_]:
+    """Everything that is hidden in a case, whether it is judged or not."""
+    from augmentor.holes.find import find
+
+    return np.asarray(find(case.scene, case.mask)[0](case.scene.plane).any(axis=0))
+
+
+def whole(path: Path, like: Case) -> Values:
+    """All pixels of a filled file or folder."""
+    scene = filled_scene(path, like.scene)
     return scene.read(0, scene.shape[1]).values
 
 
-def leave_out_dicom(source: Path, folder: Path) -> Path:
-    """A copy of a series without every 4th slice along the normal."""
-    scene = open_scenes(source)[0]
-    folder.mkdir(parents=True)
-    for index, slot in enumerate(scene.slots):  # type: ignore[attr-defined]
-        if index % 4 != 2 or index == scene.shape[1] - 1:
-            shutil.copy(slot.path, folder / slot.path.name)
-    return folder
-
-
-def leave_out_nifti(source: Path, folder: Path) -> Path:
-    """A copy of a volume with every 4th slice blank."""
-    folder.mkdir(parents=True)
-    image: Any = nibabel.load(source)
-    raw = np.array(image.dataobj.get_unscaled())
-    raw[:, :, 2:-1:4] = raw.min()
-    blank = type(image)(raw, None, image.header)
-    blank.header.set_slope_inter(image.dataobj.slope, image.dataobj.inter)
-    nibabel.save(blank, folder / source.name)
-    return folder / source.name
-
-
-def slices(name: str, source: Path, recipe: str, work: Path, images: int) -> dict[str, Any]:
-    """One volume with every 4th slice missing."""
-    leave_out = leave_out_dicom if source.is_dir() else leave_out_nifti
-    holed = leave_out(source, work / name / "holed")
-    run = train(recipe, data=holed, changes=(f"game.images={images}",), runs=work / name / "runs")
-    truth_scene, scene = open_scenes(source)[0], open_scenes(holed)[0]
-    truth = truth_scene.read(0, truth_scene.shape[1]).values
-    hole = find(scene, None)[0](scene.plane)[0]
-    out = work / name / ("filled" if source.is_dir() else "filled.nii.gz")
-    filled = fill(holed, out, run=run.folder, runs=work / name / "runs")
-    made = whole(out, scene)
-    untouched = bool(np.array_equal(made[:, ~hole], truth[:, ~hole]))
+def measure(case: Case, work: Path) -> dict[str, Any]:
+    """Fill a case, and set the figures side by side."""
+    suffix = "" if case.holed.is_dir() else "".join(case.holed.suffixes)
+    out = work / f"filled{suffix}"
+    began = time.process_time()
+    filled = fill(case.holed, out, mask=case.mask, runs=work / "runs")
+    spent = time.process_time() - began
+    made = whole(out, case)
+    low, high = (whole(work / f"filled_{side}{suffix}", case) for side in ("low", "high"))
+    inside = np.broadcast_to(case.hole, case.truth.shape)
+    covered = ((low <= case.truth) & (case.truth <= high))[inside].mean()
+    holes = _holes(case)
+    rivals = {name: figures(answer, case) for name, answer in classical(case)}
     return {
-        "case": name,
+        "case": case.name,
         "method": filled.method,
-        "classical": classical(scene, hole, truth),
-        "t2t_gan": figures(made, truth, hole),
-        "untouched_pixels_identical": untouched,
+        "expected error": filled.expected_error,
+        "error": round(float(np.sqrt(((made - case.truth)[inside] ** 2).mean())), 4),
+        "classical": rivals,
+        "t2t_gan": figures(made, case),
+        "covered": round(float(covered), 4),
+        "cpu_seconds": round(spent, 1),
+        "voxels": int(np.prod(case.scene.shape)),
+        "untouched": bool(np.array_equal(made[:, ~holes], case.scene.read(0, case.scene.shape[1]).values[:, ~holes])),
     }
 
 
-def clouds(data: Path, work: Path, images: int) -> dict[str, Any]:
-    """Clear dates of a real stack under the real masks of its cloudy dates."""
-    source, masks = data / "s2_rome_west", data / "s2_rome_west_masks"
-    with (data / "s2_rome_west_dates.csv").open() as stream:
-        rows = list(csv.DictReader(stream))
-    clear = [r["date"] for r in rows if r["class"] == "clear"]
-    partial = [r["date"] for r in rows if r["class"] == "partial"]
-    judged = clear[1::2]
-    simulated = work / "clouds" / "masks"
-    shutil.copytree(masks, simulated)
-    for number, day in enumerate(judged):
-        shutil.copy(masks / f"S2_cloud_{partial[number % len(partial)]}.tif", simulated / f"S2_cloud_{day}.tif")
-    runs = work / "clouds" / "runs"
-    changes = (f"game.images={images}",)
-    # The masks hide the truth from training, too.
-    run = train("sentinel2_clouds", data=source, masks=simulated, changes=changes, runs=runs)
-    scene = open_scenes(source)[0]
-    truth = scene.read(0, scene.shape[1]).values
-    everything = find(scene, simulated)[0](scene.plane)[0]
-    chosen = np.isin(scene.dates, judged)[:, None, None]
-    answers: dict[str, Callable[[], Path]] = {
-        "matched": lambda: _fill(source, simulated, work / "clouds" / "matched", runs, None),
-        "t2t": lambda: _fill(source, simulated, work / "clouds" / "t2t", runs, run.folder),
-    }
-    made = {name: whole(answer(), scene) for name, answer in answers.items()}
-    rivals = _classical_under(scene, everything, chosen, truth)
-    with rasterio.open(next(source.glob("*.tif"))) as data_set:
-        bands = data_set.count
-    return {
-        "case": "s2_rome_west, real masks moved onto clear dates",
-        "dates_judged": judged,
-        "bands": bands,
-        "classical": {**rivals, "linear, matched": figures(made["matched"], truth, everything & chosen)},
-        "t2t_gan": figures(made["t2t"], truth, everything & chosen),
-        "untouched_pixels_identical": bool(np.array_equal(made["t2t"][:, ~everything], truth[:, ~everything])),
-    }
+def run(
+    cases: Callable[[Path, Path], Iterable[Callable[[], Case]]], data: Path, names: tuple[str, ...], again: bool
+) -> None:
+    """Every case whose record is not there yet, one record each."""
+    with tempfile.TemporaryDirectory() as folder:
+        for number, build in enumerate(cases(data, Path(folder) / "cases")):
+            case = build()
+            there = {record["case"] for record in records()}
+            if (names and case.name not in names) or (case.name in there and not again):
+                continue
+            out = Path(folder) / f"out{number}"
+            out.mkdir()
+            record = {**measure(case, out), **machine()}
+            kept = [r for r in records() if r["case"] != case.name]
+            RECORDS.write_text("".join(json.dumps(r) + "\n" for r in [*kept, record]))
+            click.echo(fill_tables.line(record))
 
 
-def _fill(source: Path, masks: Path, out: Path, runs: Path, run: Path | None) -> Path:
-    fill(source, out, mask=masks, run=run, runs=runs, prior_only=run is None)
-    return out
+def records() -> list[dict[str, Any]]:
+    """Every record there is."""
+    return [json.loads(line) for line in RECORDS.read_text().splitlines()] if RECORDS.is_file() else []
 
 
-def _classical_under(
-    scene: Scene, hole: NDArray[np.bool_], chosen: NDArray[np.bool_], truth: NDArray[Any]
-) -> dict[str, dict[str, float]]:
-    """Temporal priors that see every hole, judged on the chosen dates."""
-    known = ~hole
-    result = {}
-    for name in ("linear", "nearest", "mean"):
-        made = truth.copy()
-        for index in np.flatnonzero((hole & chosen).any(axis=(1, 2))):
-            answer = ALONG[name](truth, known, scene.grid.positions, int(index))[0]
-            made[:, index] = np.where(hole[index], answer, truth[:, index])
-        result[name] = figures(made, truth, hole & chosen)
-    return result
+@click.group()
+def main() -> None:
+    """Measure filling."""
 
 
-@click.command()
-@click.option("--data", type=click.Path(path_type=Path), default=ROOT.parent / "shared/data")
-@click.option("--images", type=int, default=40_000)
-def main(data: Path, images: int) -> None:
-    """Run every case and write the table."""
-    work = Path(tempfile.mkdtemp())
-    nifti = data / "nifti"
-    cases = [
-        slices("MR, sag_mprage_64 (DICOM)", data / "mr_dicom/sag_mprage_64", "mri_missing_slices", work, images),
-        slices("MR, stroke_T1", nifti / "stroke_T1.nii.gz", "mri_missing_slices", work, images),
-        slices("CT, totalseg_example_ct", nifti / "totalseg_example_ct.nii.gz", "ct_missing_slices", work, images),
-        clouds(data / "satellite_timeseries", work, images),
-    ]
-    command = f"python -m benchmarks.fill --images {images}"
-    result = {"command": command, **machine(), "cases": cases}
-    out = ROOT / "docs/benchmarks/fill.json"
-    out.parent.mkdir(parents=True, exist_ok=True)
-    out.write_text(json.dumps(result, indent=2) + "\n")
-    click.echo(json.dumps(result, indent=2))
+def _command(name: str, cases: Callable[[Path, Path], Iterable[Callable[[], Case]]], about: str) -> None:
+    @main.command(name, help=about)
+    @click.option("--data", type=click.Path(path_type=Path), default=ROOT.parent / "shared/data")
+    @click.option("--case", "names", multiple=True, help="Only these.")
+    @click.option("--again", is_flag=True, help="Run cases whose record is there.")
+    def command(data: Path, names: tuple[str, ...], again: bool) -> None:
+        run(cases, data, names, again)
+
+
+_command("slices", fill_cases.volumes, "CT and MR without some of their slices.")
+_command("clouds", fill_cases.stacks, "Dated stacks under real clouds.")
+_command("alone", fill_cases.alone, "Single dates under real clouds.")
+
+
+@main.command()
+def table() -> None:
+    """Write docs/benchmarks/fill.md from the records."""
+    click.echo(fill_tables.write(records(), TABLES))
 
 
 if __name__ == "__main__":

@@ -19,7 +19,7 @@ from augmentor.progress import progress
 from augmentor.recipe import Game, Model
 from augmentor.run import Facts, Run
 
-TILES = 40_000
+TILES = 24_000
 """Hidden parts that are learned from, at most."""
 
 TILE = (32, 32)

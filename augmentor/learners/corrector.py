@@ -16,7 +16,7 @@ from augmentor.adversary.losses import energy, masked_l1
 from augmentor.adversary.muon import Muon
 from augmentor.errors import TooLittleData
 from augmentor.holes.hide import Column, Hidden, Hider, Judged, judge
-from augmentor.networks import build_generator, save, take_over
+from augmentor.networks import build_generator, quickly, save, take_over
 from augmentor.recipe import Game, Recipe
 from augmentor.run import Facts, Run
 from augmentor.t2t.generator import Generator
@@ -87,7 +87,9 @@ class Corrector:
         drawn = torch.randn(2 * pairs, NOISE, *told.shape[2:], generator=self.random).to(self.place)
         noise = torch.cat([drawn, told.new_zeros(len(told) - pairs, *drawn.shape[1:])])
         every = torch.cat([told[:pairs], told])
-        made = torch.cat([prior[:pairs], prior]) + correct(self.generator, every, noise)
+        with quickly(self.place):
+            correction = correct(self.generator, every, noise)
+        made = torch.cat([prior[:pairs], prior]) + correction
         one, two, best = made[:pairs], made[pairs : 2 * pairs], made[2 * pairs :]
         valid = hole.float()
         error = masked_l1(best, truth[pairs:], valid[pairs:])

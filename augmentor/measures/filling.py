@@ -32,3 +32,14 @@ def closeness(made: NDArray[Any], truth: NDArray[Any], hole: NDArray[np.bool_]) 
             )
             likeness.append(float(local[hole[index]].mean()))
     return Closeness(10 * float(np.log10(1 / max(float(np.mean(errors)), 1e-12))), float(np.mean(likeness)))
+
+
+def spectral_angle(made: NDArray[Any], truth: NDArray[Any], hole: NDArray[np.bool_]) -> float:
+    """Mean angle in degrees between the spectra of (C, S, H, W) where ``hole`` (S, H, W).
+
+    Source: Kruse et al. 1993, "The spectral image processing system (SIPS)", the spectral angle mapper.
+    """
+    a, b = made[:, hole].astype(float), truth[:, hole].astype(float)
+    lengths = np.linalg.norm(a, axis=0) * np.linalg.norm(b, axis=0)
+    cosine = (a * b).sum(axis=0) / np.maximum(lengths, 1e-12)
+    return float(np.degrees(np.arccos(np.clip(cosine, -1, 1))).mean())

@@ -1,0 +1,44 @@
+"""How other tools fill a hole in one image from its own surroundings."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+from rasterio.fill import fillnodata
+from skimage.restoration import inpaint_biharmonic
+
+from augmentor.holes.priors import harmonic
+
+Plane = NDArray[Any]
+RADIUS = 5
+"""Pixels that OpenCV's methods look at around each."""
+
+
+def biharmonic(plane: Plane, hole: NDArray[np.bool_]) -> Plane:
+    """scikit-image's, region by region."""
+    return np.asarray(inpaint_biharmonic(plane, hole, split_into_regions=True, channel_axis=0))
+
+
+def _opencv(plane: Plane, hole: NDArray[np.bool_], method: int) -> Plane:
+    painted = [cv2.inpaint(p.astype(np.float32), hole.astype(np.uint8), RADIUS, method) for p in plane]
+    return np.stack(painted).astype(float)
+
+
+def gdal(plane: Plane, hole: NDArray[np.bool_]) -> Plane:
+    """GDAL's inverse distance weighting, as far as it takes."""
+    far = float(max(hole.shape))
+    return np.stack([fillnodata(p.astype(np.float32), ~hole, max_search_distance=far) for p in plane]).astype(float)
+
+
+INSIDE: dict[str, Callable[[Plane, NDArray[np.bool_]], Plane]] = {
+    "harmonic": harmonic,
+    "biharmonic": biharmonic,
+    "Navier-Stokes": lambda plane, hole: _opencv(plane, hole, cv2.INPAINT_NS),
+    "Telea": lambda plane, hole: _opencv(plane, hole, cv2.INPAINT_TELEA),
+    "GDAL fillnodata": gdal,
+}
+"""(C, h, w) with a hole (h, w) -> (C, h, w) without."""

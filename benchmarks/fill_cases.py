@@ -1,0 +1,193 @@
+"""Files with holes whose truth is known: copies of real ones, a part of which is left out."""
+
+from __future__ import annotations
+
+import csv
+import shutil
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import nibabel
+import numpy as np
+import rasterio
+from numpy.typing import NDArray
+
+from augmentor.holes.find import find
+from data_adapters import Scene, open_scenes
+
+Mask = NDArray[np.bool_]
+
+
+@dataclass(frozen=True)
+class Case:
+    """A file to fill, ``holed``, with its ``mask`` if it has one; the ``truth`` (C, S, H, W), judged in ``hole``."""
+
+    name: str
+    holed: Path
+    mask: Path | None
+    scene: Scene
+    truth: NDArray[Any]
+    hole: Mask
+
+
+PATTERNS: dict[str, Callable[[int], bool]] = {
+    "every 4th slice": lambda index: index % 4 == 2,
+    "3 slices in a row": lambda index: index % 8 in (3, 4, 5),
+    "every 2nd slice": lambda index: index % 2 == 1,
+}
+"""Which slices are missing; the first and the last one never are."""
+
+VOLUMES = {
+    "MR sag_mprage_64": "mr_dicom/sag_mprage_64",
+    "MR stroke_T1": "nifti/stroke_T1.nii.gz",
+    "MR stroke_T2": "nifti/stroke_T2.nii.gz",
+    "MR stroke_FLAIR": "nifti/stroke_FLAIR.nii.gz",
+    "MR totalseg_mr_sm": "nifti/totalseg_example_mr_sm.nii.gz",
+    "CT totalseg_ct": "nifti/totalseg_example_ct.nii.gz",
+    "CT totalseg_ct_sm": "nifti/totalseg_example_ct_sm.nii.gz",
+    "CT abdomen_20_j2k": "ct_dicom/abdomen_20_j2k",
+    "CT phantom_tilted_34": "ct_dicom/phantom_tilted_34_rle",
+}
+
+ALONE = {
+    "Sentinel-2, Bolzano": "satellite/S2_L2A_sample_5band.tif",
+    "Sentinel-2, ukis-csmask": "satellite/csmask_sentinel2_image.tif",
+    "Landsat-7, Bahamas": "satellite/RGB.byte.tif",
+    "Sentinel-2, Rome": "satellite_timeseries/s2_rome_west/S2_L1C_2018-07-20.tif",
+    "Sentinel-2, spring 39 p500": "satellite_timeseries/sen12mscr_pairs/ROIs1158_spring_39_p500_clear.tif",
+}
+
+STACKS = {"13 bands": tuple(range(1, 14)), "4 bands": (2, 3, 4, 8)}
+
+
+def volumes(data: Path, work: Path) -> Iterator[Callable[[], Case]]:
+    """Every volume without some of its slices."""
+    for pattern, left_out in PATTERNS.items():
+        for name, path in VOLUMES.items():
+            yield partial(_volume, f"{name}, {pattern}", data / path, work / name / pattern, left_out)
+
+
+def _volume(name: str, source: Path, folder: Path, left_out: Callable[[int], bool]) -> Case:
+    leave_out = _leave_out_files if source.is_dir() else _leave_out_slices
+    holed = leave_out(source, folder, left_out)
+    full, scene = open_scenes(source)[0], open_scenes(holed)[0]
+    hole = find(scene, None)[0](scene.plane)[0]
+    return Case(name, holed, None, scene, full.read(0, full.shape[1]).values, hole)
+
+
+def _leave_out_files(source: Path, folder: Path, left_out: Callable[[int], bool]) -> Path:
+    scene = open_scenes(source)[0]
+    folder.mkdir(parents=True)
+    last = scene.shape[1] - 1
+    for index, slot in enumerate(scene.slots):  # type: ignore[attr-defined]
+        if index in (0, last) or not left_out(index):
+            shutil.copy(slot.path, folder / slot.path.name)
+    return folder
+
+
+def _leave_out_slices(source: Path, folder: Path, left_out: Callable[[int], bool]) -> Path:
+    """A copy with blank slices, counted as they are shown."""
+    folder.mkdir(parents=True)
+    scene: Any = open_scenes(source)[0]
+    image: Any = nibabel.load(source)
+    raw = np.array(image.dataobj.get_unscaled())
+    count = raw.shape[2]
+    slots = [index for index in range(1, count - 1) if left_out(index)]
+    raw[:, :, [count - 1 - index if scene.axes.backwards[0] else index for index in slots]] = raw.min()
+    blank = type(image)(raw, None, image.header)
+    blank.header.set_slope_inter(image.dataobj.slope, image.dataobj.inter)
+    nibabel.save(blank, folder / source.name)
+    return folder / source.name
+
+
+def stacks(data: Path, work: Path) -> Iterator[Callable[[], Case]]:
+    """Clear dates of real stacks under the real masks of cloudy ones."""
+    series = data / "satellite_timeseries"
+    for bands in STACKS:
+        yield partial(_rome, series, work / "rome" / bands, bands)
+    pairs = sorted((series / "sen12mscr_pairs").glob("*_clear.tif"))
+    for bands in STACKS:
+        for number, path in enumerate(pairs):
+            other = pairs[(number + 1) % len(pairs)]
+            yield partial(_pair, path, other, work / path.stem / bands, bands)
+
+
+def _rome(series: Path, work: Path, bands: str) -> Case:
+    """Every other clear date of 2018 under the clouds of a partly cloudy one."""
+    with (series / "s2_rome_west_dates.csv").open() as stream:
+        rows = list(csv.DictReader(stream))
+    clear = [r["date"] for r in rows if r["class"] == "clear"]
+    partial = [r["date"] for r in rows if r["class"] == "partial"]
+    judged = clear[1::2]
+    masks, images = work / "masks", work / "images"
+    shutil.copytree(series / "s2_rome_west_masks", masks)
+    for number, day in enumerate(judged):
+        moved = series / "s2_rome_west_masks" / f"S2_cloud_{partial[number % len(partial)]}.tif"
+        shutil.copy(moved, masks / f"S2_cloud_{day}.tif")
+    for path in sorted((series / "s2_rome_west").glob("*.tif")):
+        _bands_of(path, images / path.name, STACKS[bands])
+    return _under(f"Rome, 7 of 30 dates, {bands}", images, masks, set(judged))
+
+
+def _pair(clear: Path, other: Path, work: Path, bands: str) -> Case:
+    """A clear date under another place's clouds, beside one other date, under its own."""
+    cloudy, own = (clear.with_name(clear.name.replace("_clear", what)) for what in ("_cloudy", "_mask"))
+    moved = other.with_name(other.name.replace("_clear", "_mask"))
+    images, masks = work / "images", work / "masks"
+    for day, image, mask in (("2018-05-01", cloudy, own), ("2018-05-15", clear, moved)):
+        _bands_of(image, images / f"S2_{day}.tif", STACKS[bands])
+        _bands_of(mask, masks / f"mask_{day}.tif", (1,))
+    return _under(f"{clear.stem.removesuffix('_clear')}, 1 of 2 dates, {bands}", images, masks, {"2018-05-15"})
+
+
+def _bands_of(source: Path, destination: Path, bands: tuple[int, ...]) -> None:
+    destination.parent.mkdir(parents=True, exist_ok=True)
+    with rasterio.open(source) as data:
+        profile = {**data.profile, "count": len(bands)}
+        with rasterio.open(destination, "w", **profile) as out:
+            out.write(data.read(list(bands)))
+            for number, band in enumerate(bands, 1):
+                out.set_band_description(number, data.descriptions[band - 1] or f"band{band}")
+
+
+def _under(name: str, images: Path, masks: Path, judged: set[str]) -> Case:
+    scene = open_scenes(images)[0]
+    hole = find(scene, masks)[0](scene.plane)[0]
+    chosen = np.isin(scene.dates, sorted(judged))[:, None, None]
+    return Case(name, images, masks, scene, scene.read(0, scene.shape[1]).values, hole & chosen)
+
+
+def alone(data: Path, work: Path) -> Iterator[Callable[[], Case]]:
+    """Single dates under real clouds from elsewhere."""
+    masks = sorted((data / "satellite_timeseries/sen12mscr_pairs").glob("*_mask.tif"))
+    for number, (name, path) in enumerate(ALONE.items()):
+        yield partial(_alone, f"{name}, one date", data / path, masks, work / name, number)
+
+
+def _alone(name: str, source: Path, masks: list[Path], work: Path, first: int) -> Case:
+    work.mkdir(parents=True)
+    scene = open_scenes(source)[0]
+    shapes = []
+    for path in masks:
+        with rasterio.open(path) as data:
+            shapes.append(data.read(1) > 0)
+    height, width = scene.shape[2:]
+    side = shapes[0].shape[0]
+    clouds = np.zeros((-(-height // side) * side, -(-width // side) * side), dtype=bool)
+    for number, row in enumerate(range(0, len(clouds), side)):
+        for column in range(0, clouds.shape[1], side):
+            # Another shape, mirrored another way, in each square.
+            turn = number + column // side + first
+            shape = np.rot90(shapes[turn % len(shapes)], turn // len(shapes))
+            clouds[row : row + side, column : column + side] = shape
+    mask = work / "mask.tif"
+    with rasterio.open(source) as data:
+        profile = {"driver": "GTiff", "height": height, "width": width, "count": 1, "dtype": "uint8"}
+        with rasterio.open(mask, "w", **profile, crs=data.crs, transform=data.transform) as out:
+            out.write(clouds[:height, :width].astype(np.uint8), 1)
+    pixels = scene.read(0, 1)
+    hole = find(scene, mask)[0](scene.plane)[0] & pixels.valid.all(axis=0)
+    return Case(name, source, mask, scene, pixels.values, hole)
