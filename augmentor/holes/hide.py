@@ -179,8 +179,8 @@ def judge(correction: NDArray[np.float32], hidden: Hidden) -> Judged:
 
     0 means that the prior was not beaten and is to be used as it is.
     """
-    correction = correction * hidden.hole
-    wanted = (hidden.truth - hidden.prior) * hidden.hole
+    correction = (correction * hidden.hole).astype(np.float64)
+    wanted = ((hidden.truth - hidden.prior) * hidden.hole).astype(np.float64)
     strength = (correction * wanted).sum(axis=(0, 2, 3)) / np.maximum((correction**2).sum(axis=(0, 2, 3)), 1e-12)
     gain = np.clip(strength, 0, 1)
     count = hidden.hole.sum() * wanted.shape[1]

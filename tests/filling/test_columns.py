@@ -1,0 +1,73 @@
+"""What a scene shows of itself: apart what is learned from and judged by, and nothing of its holes."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from augmentor.filling.columns import across, columns
+from augmentor.filling.view import View
+from augmentor.holes.find import find
+from augmentor.holes.hide import Column
+from augmentor.scaling import Scaling
+from data_adapters import open_scenes, phantoms
+
+
+@pytest.fixture(scope="module")
+def drawn(tmp_path_factory: pytest.TempPathFactory) -> phantoms.Phantoms:
+    return phantoms.draw_all(tmp_path_factory.mktemp("phantoms"), seed=3, radiographs=2, size=64)
+
+
+def seen(path: Path, mask: Path | None = None) -> View:
+    scene = open_scenes(path)[0]
+    holes, _ = find(scene, mask)
+    return View(scene, holes, Scaling((0.0,) * scene.shape[0], (1.0,) * scene.shape[0]))
+
+
+@pytest.mark.parametrize("kind", ["ct", "mr", "stack"])
+def test_nothing_is_told_twice_nor_of_a_hole(drawn: phantoms.Phantoms, kind: str) -> None:
+    view = seen(getattr(drawn, kind), drawn.clouds if kind == "stack" else None)
+    learn, aside = columns(view, (32, 32), 0)
+    _, known = view.load(view.scene.plane)
+    height, width = known.shape[1:]
+    own, kept = learn[0].told[:, :height, :width], aside[0].told[:, :height, :width]
+    assert own.any() and kept.any()
+    assert not (own & kept).any()
+    np.testing.assert_array_equal(own | kept, known)
+    for column in (*learn, *aside):
+        assert min(column.known.shape[1:]) >= 32
+        assert column.values.shape[1:] == column.known.shape == column.told.shape
+        assert len(column.positions) == len(column.known)
+    assert (len(learn) > 1) == (kind != "stack")
+
+
+def cube(missing: tuple[int, ...] = ()) -> Column:
+    """Slices, rows and columns that count 100, 10 and 1."""
+    counts = np.add.outer(np.add.outer(100.0 * np.arange(6), 10.0 * np.arange(16)), np.arange(24.0))
+    known = np.ones(counts.shape, dtype=bool)
+    known[list(missing)] = False
+    told = known.copy()
+    told[:, :4] = False
+    return Column(np.where(known, counts, 0)[None].astype(np.float32), known, list(range(6)), told)
+
+
+@pytest.mark.parametrize("missing", [(), (2,), (2, 3)])
+@pytest.mark.parametrize("step", [1, 2])
+def test_rows_and_columns_are_slices_as_thick_as_slices_are(step: int, missing: tuple[int, ...]) -> None:
+    rows, sides = across(cube(missing), (2.0 * step, 2.0, 2.0))
+    whole = cube().values[0]
+    for turned, axis in ((rows, 1), (sides, 2)):
+        count = whole.shape[axis] // step
+        thick = np.stack([np.take(whole, range(i * step, i * step + step), axis).mean(axis) for i in range(count)])
+        # What is linear is interpolated as it was.
+        np.testing.assert_allclose(turned.values[0], thick, rtol=1e-6)
+        assert turned.known.all()
+        assert not turned.told[:, list(missing)].any()
+        np.testing.assert_allclose(np.diff(turned.positions), 2.0 * step)
+    assert not rows.told[: 4 // step].any() and rows.told[4 // step :, 0].all()
+
+
+@pytest.mark.parametrize("spacing", [(40.0, 2.0, 2.0), (6.0, 2.0, 2.0)])
+def test_planes_too_few_to_tell_anything_are_left_out(spacing: tuple[float, float, float]) -> None:
+    found = list(across(cube(), spacing))
+    assert len(found) == (1 if spacing[0] == 6.0 else 0)
