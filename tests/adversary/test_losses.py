@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from augmentor.adversary.losses import LOSSES, lecam, masked_l1, over_judgements
+from augmentor.adversary.losses import LOSSES, energy, lecam, masked_l1, over_judgements
 from augmentor.t2t.discriminator import Logits
 
 STAGES = [[(8, 8), (4, 6)], [(2, 4, 4), (1, 2, 2), (1, 1, 1)], [(3, 3)], []]
@@ -131,3 +131,34 @@ def test_masked_l1_is_the_mean_over_valid_pixels(channels: int, tile: tuple[int,
 
 def test_masked_l1_of_nothing_valid_is_zero() -> None:
     assert masked_l1(torch.ones(1, 2, 3, 3), torch.zeros(1, 2, 3, 3), torch.zeros(1, 1, 3, 3)).item() == 0
+
+
+@pytest.mark.parametrize("spread", [0.5, 1.0, 2.0])
+@pytest.mark.parametrize("shift", [0.0, 0.5])
+def test_the_energy_score_is_least_where_samples_are_as_truths(spread: float, shift: float) -> None:
+    torch.manual_seed(0)
+    truth, valid = torch.randn(400, 2, 16, 16), torch.ones(400, 1, 16, 16)
+
+    def score(spread: float, shift: float) -> float:
+        first, second = spread * torch.randn(2, *truth.shape) + shift
+        return float(energy(first, second, truth, valid))
+
+    if (spread, shift) != (1.0, 0.0):
+        assert score(1.0, 0.0) < score(spread, shift)
+
+
+def test_the_energy_score_of_certain_samples_is_their_error_and_minds_only_what_is_valid() -> None:
+    torch.manual_seed(0)
+    truth, made = torch.randn(2, 3, 1, 8, 8)
+    valid = (torch.rand(3, 1, 8, 8) < 0.5).float()
+    found = energy(made, made, truth, valid, sides=(1,))
+    wanted = (((made - truth).abs() * valid).sum() / valid.sum()).item()
+    assert found.item() == pytest.approx(wanted, abs=2e-3)
+    elsewhere = torch.where(valid > 0, truth, 99.0)
+    torch.testing.assert_close(energy(made, made, elsewhere, valid), energy(made, made, truth, valid))
+
+
+def test_the_energy_score_has_a_slope_where_samples_agree() -> None:
+    made = torch.zeros(1, 1, 8, 8, requires_grad=True)
+    energy(made, made, torch.zeros(1, 1, 8, 8), torch.ones(1, 1, 8, 8)).backward()
+    assert made.grad is not None and made.grad.isfinite().all()

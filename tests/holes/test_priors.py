@@ -9,7 +9,19 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from augmentor.holes.priors import ALONG, between, cubic, harmonic, linear, matched, mean, nearest, neighbours
+from augmentor.holes.priors import (
+    ALONG,
+    between,
+    cubic,
+    harmonic,
+    linear,
+    matched,
+    mean,
+    median,
+    nearest,
+    neighbours,
+    seasonal,
+)
 
 Array = NDArray[Any]
 POSITIONS = {
@@ -250,3 +262,37 @@ def test_dates_that_complete_each_other_leave_no_seam(gain: float) -> None:
     near = neighbours(values, known, [0, 1, 2], 2, match=True)
     step = near.before[0] - values[0, 1]
     np.testing.assert_allclose(step, step[0, 0], atol=1e-9)
+
+
+@pytest.mark.parametrize("index", [0, 3, 9])
+def test_the_median_heeds_no_single_cloud_that_a_mask_missed(index: int) -> None:
+    values = np.random.default_rng(0).normal(size=(2, 10, 4, 5))
+    known = np.random.default_rng(1).random((10, 4, 5)) < 0.8
+    others = [s for s in range(10) if s != index]
+    answer, said = median(np.where(known, values, 1e3), known, list(range(10)), index)
+    wanted = np.nanmedian(np.where(known, values, np.nan)[:, others], axis=1)
+    np.testing.assert_allclose(answer[:, said], wanted[:, said])
+    assert (said == known[others].any(axis=0)).all()
+
+
+@pytest.mark.parametrize("days", [list(range(0, 360, 30)), list(range(0, 720, 45))], ids=["one year", "two years"])
+def test_a_year_of_seasons_is_told_from_its_other_dates(days: list[float]) -> None:
+    factors = np.random.default_rng(0).normal(size=(3, 2, 4, 5))
+    angle = 2 * np.pi * np.array(days) / 365.25
+    truth = sum(
+        f[:, None] * w[:, None, None] for f, w in zip(factors, (angle**0, np.cos(angle), np.sin(angle)), strict=True)
+    )
+    known = np.random.default_rng(1).random(truth.shape[1:]) < 0.9
+    for index in range(len(days)):
+        hidden = known.copy()
+        hidden[index] = False
+        answer, said = seasonal(np.where(hidden, truth, 1e3), known, days, index)
+        assert said.all()
+        assert np.abs(answer - truth[:, index]).mean() < 0.02
+
+
+def test_where_nothing_is_known_no_season_is_told() -> None:
+    values, known = np.ones((1, 5, 2, 2)), np.zeros((5, 2, 2), dtype=bool)
+    known[2] = True
+    answer, said = seasonal(values, known, [0, 30, 60, 90, 120], 2)
+    assert not said.any() and not answer.any()
