@@ -179,6 +179,9 @@ def synthesize(
 @click.option(
     "--mask-means", default="", help="scl, qa_pixel, bqa, probability:0.4, mask; as its name says when absent."
 )
+@click.option("--spacing", type=float, metavar="MM", help="New slices between those of a volume, to be so far apart.")
+@click.option("--extrapolate", is_flag=True, help="Fill slices beyond the last known one, too.")
+@click.option("--grow", type=click.IntRange(0, 64), default=0, help="Pixels to widen a mask by: shadows, haze.")
 @click.option("--scene", "name", default="", help="Which scene of SOURCE, where it holds several (see inspect).")
 @run_option
 @click.option("--prior-only", is_flag=True, help="Use the classical answer alone.")
@@ -199,6 +202,9 @@ def fill(
     out: Path,
     mask: Path | None,
     mask_means: str,
+    grow: int,
+    spacing: float | None,
+    extrapolate: bool,
     name: str,
     run: str | None,
     prior_only: bool,
@@ -216,6 +222,9 @@ def fill(
         out,
         mask=mask,
         mask_means=mask_means,
+        grow=grow,
+        spacing=spacing,
+        extrapolate=extrapolate,
         name=name,
         run=run,
         runs=runs,

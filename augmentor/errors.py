@@ -7,6 +7,7 @@ from data_adapters.errors import DataError, UserError
 __all__ = [
     "DataError",
     "DeviceMissing",
+    "Extrapolation",
     "LabelError",
     "NoRun",
     "NothingToFill",
@@ -18,6 +19,7 @@ __all__ = [
     "UnclearMask",
     "UserError",
     "WrongCondition",
+    "WrongSpacing",
 ]
 
 
@@ -59,6 +61,14 @@ class UnclearMask(UserError):
 
 class TooLittleContext(UserError):
     """A hole with nothing observed around it."""
+
+
+class Extrapolation(UserError):
+    """Slices to be rebuilt that lie beyond the last one that is known."""
+
+
+class WrongSpacing(UserError):
+    """A spacing that is not the present one, divided by a whole number."""
 
 
 class DeviceMissing(UserError):

@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from augmentor.errors import NothingToFill, OutputInTheWay, RunError, UnclearMask
+from augmentor.errors import NothingToFill, OutputInTheWay, RunError, UnclearMask, WrongSpacing
 from augmentor.filling.adapt import TILE, TILES, Rehearsal, adapt, by_run
 from augmentor.filling.answer import Answer
 from augmentor.filling.blocks import rebuilt
@@ -17,6 +17,7 @@ from augmentor.filling.show import show
 from augmentor.filling.spool import Spool
 from augmentor.filling.view import View
 from augmentor.holes import find
+from augmentor.holes.grow import grown
 from augmentor.holes.hide import Judged
 from augmentor.opening import opened
 from augmentor.run import TOOL, Run, tool_version
@@ -53,6 +54,9 @@ def fill(
     *,
     mask: str | Path | None = None,
     mask_means: str = "",
+    grow: int = 0,
+    spacing: float | None = None,
+    extrapolate: bool = False,
     name: str = "",
     run: str | Path | None = None,
     runs: str | Path = "runs",
@@ -65,7 +69,10 @@ def fill(
     """Rebuild the missing slices of a series or volume, or the masked or nodata pixels of a raster or stack.
 
     ``mask`` is a path, or the name of a layer that came with the scene (``scl``); what its values mean is told by its
-    name, or by ``mask_means`` (``augmentor.holes.quality``). ``name`` chooses among several scenes at ``source``.
+    name, or by ``mask_means`` (``augmentor.holes.quality``); ``grow`` widens it by so many pixels. ``name`` chooses
+    among several scenes at ``source``.
+    With ``spacing``, slices of a volume are missing between its own, too, so that all are so many mm apart. Slices
+    beyond the last one that is known are filled where it is asked to ``extrapolate``.
 
     What corrects the classical answer is ``run``, or the latest fill run below ``runs`` that was trained on this kind
     of scene. With ``adapting`` a network learns on the scene itself, from that run where there is one, for as long as
@@ -74,7 +81,7 @@ def fill(
     done with the files at the end.
 
     Raises:
-        UserError: if there is nothing to fill, or nothing to fill it from, the geometry is irregular, or
+        UserError: if there is nothing to fill, or nothing to fill it from, nothing says which slices are missing, or
             ``out`` exists. ``source`` is never written to, and ``out`` only when all went well.
     """
     source, out, runs = Path(source), Path(out), Path(runs)
@@ -86,6 +93,10 @@ def fill(
         raise OutputInTheWay("lies inside the source", where=out, do="choose another -o")
     if mask_means and mask is None:
         raise UnclearMask(f"{mask_means!r} is the meaning of no mask", do="give --mask, or leave --mask-means out")
+    if grow and mask is None:
+        raise UnclearMask("there is no mask to grow", do="give --mask, or leave --grow out")
+    if spacing is not None and mask is not None:
+        raise WrongSpacing("a mask lies on the slices that are there", do="fill first, and give --spacing afterwards")
     if prior_only and (run is not None or adapting or sharp):
         what = (
             "a run was named" if run is not None else "learning was asked for" if adapting else "a sample was asked for"
@@ -101,7 +112,10 @@ def fill(
             "holds classes or labels, which have no values between them", where=source, do="fill images"
         )
     deliver.check(scene.format)
-    holes, said = find.find(scene, Path(mask) if mask else None, mask_means)
+    if spacing is not None:
+        scene = find.refined(scene, spacing)
+    holes, said = find.find(scene, Path(mask) if mask else None, mask_means, extrapolate=extrapolate)
+    holes = grown(holes, scene, grow)
     chosen = None if prior_only else choose_run(scene, run, runs)
     view = View(scene, holes, scaling(scene, holes, chosen))
     if adapting is None:

@@ -46,7 +46,7 @@ class BurnedInText(DataError):
 
 
 class GeometryError(DataError):
-    """The slices of a series do not form a regular volume."""
+    """The slices of a series do not form a regular, upright volume."""
 
 
 class DuplicatePositions(GeometryError):
@@ -54,11 +54,11 @@ class DuplicatePositions(GeometryError):
 
 
 class TiltedSeries(GeometryError):
-    """The slices are sheared against their normal (gantry tilt)."""
+    """The slices are sheared against their normal (gantry tilt): a regular row of slots, and no upright volume."""
 
 
 class IrregularSpacing(GeometryError):
-    """The distances between slices are not multiples of one spacing."""
+    """The slices lie on no regular row: their distances are not multiples of one spacing, or they leave its line."""
 
 
 class GridMismatch(DataError):

@@ -34,6 +34,7 @@ from data_adapters.scene import (
     one_each,
     to_physical,
     to_stored,
+    working_dtype,
 )
 
 NAME = "nifti"
@@ -44,6 +45,8 @@ LABEL = 1002
 """NIFTI_INTENT_LABEL (nifti1.h): values are indices."""
 FAR = 100
 """Distance between the volumes of a 4-D file, in their own lengths."""
+OF_TIMING = ("slice_code", "slice_start", "slice_end", "slice_duration")
+"""When each slice was acquired, which slices put between others were not."""
 NIFTI_1 = {b"n+1\0": Nifti1Image, b"ni1\0": Nifti1Pair}
 NIFTI_2 = {b"n+2\0": Nifti2Image, b"ni2\0": Nifti2Pair}
 """What each magic stands for: one file, or a .hdr/.img pair."""
@@ -122,26 +125,52 @@ def _open(path: Path) -> NiftiScene:
             (zooms[0], zooms[1], zooms[2]),
             unit if unit != "unknown" else "mm",
             "patient",
-            # Volumes lie far apart, so that no slice is ever guessed from those of another one.
-            tuple(zooms[0] * (i + i // image.shape[2] * FAR * depth) for i in range(depth)),
+            _positions(zooms[0], image.shape[2], volumes),
         ),
         group=path.name,
         files=(path,),
         facts=facts,
-        axes=axes,
         volumes=volumes,
+        axes=axes,
     )
+
+
+def _positions(between: float, depth: int, volumes: int) -> tuple[float, ...]:
+    """Volumes lie far apart, so that no slice is ever guessed from those of another one."""
+    return tuple(between * (i + i // depth * FAR * depth * volumes) for i in range(depth * volumes))
 
 
 @dataclass(frozen=True)
 class NiftiScene(Scene):
-    """Slices run along the third axis of the array, those of a 4-D file's volumes after each other."""
+    """Slices run along the third axis of the array, those of a 4-D file's volumes after each other.
+
+    ``steps`` says how many slots a volume has been given for each of its own.
+    """
 
     axes: Axes = field(default_factory=Axes)
-    volumes: int = 1
+    steps: int = 1
 
     def read(self, first: int, count: int, window: Window | None = None) -> Pixels:
-        rows, columns = (window or self.plane).slices
+        window = window or self.plane
+        slots = self._slots()
+        inside = np.flatnonzero((first <= slots) & (slots < first + count))
+        if len(inside) == count:
+            return self._read(int(inside[0]), count, window)
+        shape = (1, count, window.height, window.width)
+        values = np.zeros(shape, working_dtype(np.dtype(self.dtype), *_scaling(_load(self.path))))
+        valid = np.zeros(shape, dtype=bool)
+        if len(inside):
+            own, at = self._read(int(inside[0]), len(inside), window), slots[inside] - first
+            values[:, at], valid[:, at] = own.values, own.valid
+        return Pixels(values, valid)
+
+    def _slots(self) -> NDArray[np.int64]:
+        """The slot of each slice of the file."""
+        return np.arange(self.shape[1]).reshape(self.volumes, -1)[:, :: self.steps].ravel()
+
+    def _read(self, first: int, count: int, window: Window) -> Pixels:
+        """``count`` slices of the file itself."""
+        rows, columns = window.slices
         image = _load(self.path)
         with _readable(self.path):
             shown = self._shown(_stored(self.path, self.path.stat().st_mtime_ns))
@@ -159,8 +188,8 @@ class NiftiScene(Scene):
         return self.axes.upright(raw.reshape((*raw.shape[:3], self.volumes), order="F"))
 
     def _runs(self, first: int, count: int) -> Iterator[tuple[int, slice]]:
-        """Volume by volume, the slices of it among ``count`` from ``first`` on."""
-        depth = self.shape[1] // self.volumes
+        """Volume by volume, the slices of the file in it among ``count`` from ``first`` on."""
+        depth = len(self._slots()) // self.volumes
         for volume in range(first // depth, (first + count - 1) // depth + 1):
             start = volume * depth
             yield volume, slice(max(first, start) - start, min(first + count, start + depth) - start)
@@ -177,19 +206,32 @@ class NiftiScene(Scene):
         at = image.affine @ [*self.axes.first(image.shape), 1]
         return Place(PATIENT, tuple(float(v) for v in at[:3]))
 
-    def missing(self) -> tuple[int, ...]:
+    def missing(self, *, ends: bool = False) -> tuple[int, ...]:
         """Blank slices (one value throughout, or NaN) between slices of their volume that are not blank.
 
-        A NIfTI file has no positions, so a slot that was never acquired can only show as a blank.
+        A NIfTI file has no positions, so a slot that was never acquired can only show as a blank. Blank slices at an
+        end of a volume are most often empty, and counted with ``ends`` alone.
         """
-        pixels = self.read(0, self.shape[1])
-        plane = pixels.values[0].reshape(self.shape[1], -1)
-        blank = (plane.min(axis=1) == plane.max(axis=1)) | ~pixels.valid[0].reshape(self.shape[1], -1).any(axis=1)
-        found: list[int] = []
-        for volume in np.split(np.arange(self.shape[1]), self.volumes):
+        slots = self._slots()
+        pixels = self._read(0, len(slots), self.plane)
+        plane = pixels.values[0].reshape(len(slots), -1)
+        blank = (plane.min(axis=1) == plane.max(axis=1)) | ~pixels.valid[0].reshape(len(slots), -1).any(axis=1)
+        found = set(range(self.shape[1])) - set(slots.tolist())
+        for volume in np.split(np.arange(len(slots)), self.volumes):
             seen = volume[~blank[volume]]
-            found += [int(i) for i in volume[blank[volume]] if len(seen) and seen[0] < i < seen[-1]]
-        return tuple(found)
+            lost = [i for i in volume[blank[volume]] if len(seen) and (ends or seen[0] < i < seen[-1])]
+            found |= set(slots[lost].tolist())
+        return tuple(sorted(found))
+
+    def finer(self, factor: int) -> NiftiScene:
+        depth = (self.shape[1] // self.volumes - 1) * factor + 1
+        positions = _positions(self.grid.spacing[0] / factor, depth, self.volumes)
+        return replace(
+            self,
+            shape=(1, depth * self.volumes, *self.shape[2:]),
+            grid=self.grid.finer(factor, positions),
+            steps=self.steps * factor,
+        )
 
     def template(self) -> Template:
         slope, intercept = _scaling(_load(self.path))
@@ -202,7 +244,10 @@ class NiftiScene(Scene):
             destination = destination / f"{_stem(self.path)}{'.nii.gz' if self.path.suffix == '.gz' else '.nii'}"
         image = _load(self.path)
         with _readable(self.path):
-            raw = np.array(image.dataobj.get_unscaled(), order="F")
+            stored = image.dataobj.get_unscaled()
+        depth = (stored.shape[2] - 1) * self.steps + 1
+        raw = np.zeros((*stored.shape[:2], depth, *stored.shape[3:]), stored.dtype, order="F")
+        raw[:, :, :: self.steps] = stored
         slope, intercept = _scaling(image)
         made = np.zeros_like(raw, dtype=np.uint8)
         shown, shown_made = self._shown(raw), self._shown(made)
@@ -211,11 +256,11 @@ class NiftiScene(Scene):
             fresh = to_stored(patch.values[0], raw.dtype, slope, intercept)
             shown[region] = np.where(patch.made[0], fresh, shown[region])
             shown_made[region] |= patch.made[0].astype(np.uint8)
-        filled = _alike(image, raw, slope, intercept)
+        filled = _alike(image, raw, self.steps, slope, intercept)
         filled.header["descrip"] = f"partly synthetic: {provenance.tool} {provenance.version}".encode()[:79]
         mask_path = destination.with_name(f"{_stem(destination)}_made{destination.name[len(_stem(destination)) :]}")
         written = [_save(filled, destination)]
-        return [*written, _save(_alike(image, made, 1.0, 0.0), mask_path)] if marked else written
+        return [*written, _save(_alike(image, made, self.steps), mask_path)] if marked else written
 
 
 @contextmanager
@@ -243,13 +288,24 @@ def _scaling(image: Any) -> tuple[float, float]:
     return float(image.dataobj.slope), float(image.dataobj.inter)
 
 
-def _alike(image: Any, raw: NDArray[Any], slope: float, intercept: float) -> Any:
-    """An image of other stored values (X, Y, S) with the header, affines and extensions of ``image``, as one file."""
+def _alike(image: Any, raw: NDArray[Any], steps: int, slope: float = 1.0, intercept: float = 0.0) -> Any:
+    """An image of other stored values with the header, affines and extensions of ``image``, as one file.
+
+    ``raw`` has so many ``steps`` along its third axis for each of the image's own.
+    """
     kind = Nifti2Image if isinstance(image.header, Nifti2Image.header_class) else Nifti1Image
-    fresh = kind(raw.reshape(image.shape, order="F"), None, image.header.copy())
-    fresh.header.set_data_dtype(raw.dtype)
-    fresh.header.set_slope_inter(slope, intercept)
     # With its affine withheld, nibabel leaves both of the header's own, and their codes, as they are.
+    fresh = kind(raw, None, image.header.copy())
+    header = fresh.header
+    header.set_data_dtype(raw.dtype)
+    header.set_slope_inter(slope, intercept)
+    if steps > 1:
+        header["pixdim"][3] /= steps
+        for row in ("srow_x", "srow_y", "srow_z"):
+            header[row][2] /= steps
+        if header.get_dim_info()[2] in (None, 2):
+            for timing in OF_TIMING:
+                header[timing] = 0
     return fresh
 
 

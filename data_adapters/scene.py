@@ -5,7 +5,7 @@ from __future__ import annotations
 import abc
 import hashlib
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from data_adapters.anatomy import Plane
-from data_adapters.errors import GeometryError, UserError
+from data_adapters.errors import GeometryError, TiltedSeries, Unwritable, UserError
 
 Kind = Literal["image", "volume", "raster", "stack"]
 
@@ -59,6 +59,11 @@ class Grid:
     unit: str
     frame: str
     positions: tuple[float, ...] = (0.0,)
+
+    def finer(self, factor: int, positions: tuple[float, ...]) -> Grid:
+        """The grid of ``factor`` times as many steps between slices, which lie at ``positions``."""
+        between, down, across = self.spacing
+        return replace(self, spacing=(between / factor, down, across), positions=positions)
 
 
 @dataclass(frozen=True)
@@ -177,8 +182,9 @@ class Scene(abc.ABC):
 
     Opened from headers alone; pixels come by window. ``shape`` is (channels, slices, rows, columns);
     a stack's slices are its dates. ``group`` names the patient or the place: scenes of one group are
-    never on both sides of a split. ``trouble`` is set where the slices are no regular volume; such a
-    scene can be read slice by slice but not filled.
+    never on both sides of a split. ``volumes`` of equal depth, more than one in a 4-D file, follow each
+    other along the slices. ``trouble`` is set where the slices are no regular, upright volume; such a scene can be
+    read slice by slice, and filled where a mask says what is damaged, but not cut into volumes.
     """
 
     name: str
@@ -194,6 +200,7 @@ class Scene(abc.ABC):
     files: tuple[Path, ...]
     facts: Mapping[str, str] = field(default_factory=dict)
     dates: tuple[str, ...] = ()
+    volumes: int = 1
     trouble: GeometryError | None = None
 
     @abc.abstractmethod
@@ -223,15 +230,26 @@ class Scene(abc.ABC):
             Unwritable: if this kind of file cannot be written back.
         """
 
-    def missing(self) -> tuple[int, ...]:
-        """Slots along the slice axis that hold no slice.
+    def missing(self, *, ends: bool = False) -> tuple[int, ...]:
+        """Slots along the slice axis that hold no slice, between slices of their volume; with ``ends``, beyond them.
 
         Raises:
-            GeometryError: if the slices do not form a regular volume.
+            GeometryError: if the slices lie on no regular row.
         """
-        if self.trouble is not None:
+        if self.trouble is not None and not isinstance(self.trouble, TiltedSeries):
             raise self.trouble
         return ()
+
+    def finer(self, factor: int) -> Scene:
+        """The same scene with ``factor`` times as many steps between its slices: S slices become (S - 1) factor + 1.
+
+        The new slots hold no slice, and so are among the missing ones.
+
+        Raises:
+            Unwritable: if there can be nothing between its slices, or nothing says where they lie.
+            GeometryError: if the slices lie on no regular row.
+        """
+        raise Unwritable(f"{self.format} has no room between slices", where=self.path, do="give DICOM or NIfTI volumes")
 
     @property
     def plane(self) -> Window:

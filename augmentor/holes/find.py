@@ -10,10 +10,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from augmentor.errors import NothingToFill, UnclearMask
+from augmentor.errors import Extrapolation, NothingToFill, UnclearMask, WrongSpacing
 from augmentor.holes.quality import WORDS, Meaning
+from augmentor.tiles import windows_of
 from data_adapters import Scene, Window, open_scenes
-from data_adapters.errors import GridMismatch
+from data_adapters.errors import DuplicatePositions, GridMismatch
 
 Mask = NDArray[np.bool_]
 Masking = Callable[[Window], Mask]
@@ -39,17 +40,62 @@ class Holes:
 TOLERANCE = 0.05
 """Pixels that a mask may be off its scene."""
 
+NEAR = 0.01
+"""How far a spacing may be off the present one's part, as a part of itself."""
 
-def missing_slices(scene: Scene) -> tuple[Holes, tuple[int, ...]]:
-    """Holes that are whole slices of a volume, and which.
+MOST = 64
+"""Parts that the distance between two slices is divided into, at most."""
+
+MILLIMETRES = {"meter": 1000.0, "micron": 0.001}
+"""Of NIfTI's other units of length."""
+
+LISTED = 12
+"""Slices that are named one by one."""
+
+AT_ONCE = (256, 256)
+"""Rows and columns that are looked at together."""
+
+
+def refined(scene: Scene, spacing: float) -> Scene:
+    """The scene with missing slices between its own, so that slices are ``spacing`` mm apart.
 
     Raises:
-        GeometryError: if the slices form no regular volume.
+        WrongSpacing: if that is not the present spacing divided by a whole number.
+        NothingToFill: if there are fewer than two slices.
+        Unwritable, GeometryError: as ``Scene.finer``.
+    """
+    if scene.shape[1] // scene.volumes < 2:
+        raise NothingToFill("holds a single slice", where=scene.path, do="give a series with two or more")
+    present = scene.grid.spacing[0] * MILLIMETRES.get(scene.grid.unit, 1.0)
+    parts = min(present / spacing, MOST + 1.0) if spacing > 0 else MOST + 1.0
+    factor = max(1, round(parts))
+    finer = scene.finer(factor)
+    if not 1 < factor <= MOST or abs(present / factor - spacing) > NEAR * spacing:
+        nearest = sorted({min(max(2, int(parts) + more), MOST) for more in (0, 1)})
+        raise WrongSpacing(
+            f"slices are {present:.4g} mm apart, which is not {spacing:.4g} times a whole number from 2 to {MOST}",
+            where=scene.path,
+            do=f"give --spacing {' or '.join(f'{present / n:.4g}' for n in nearest)}",
+        )
+    return finer
+
+
+def missing_slices(scene: Scene, *, ends: bool = False) -> tuple[Holes, tuple[int, ...]]:
+    """Holes that are whole slices of a volume, and which; with ``ends``, those before the first one and after the last.
+
+    Raises:
+        GeometryError: if the slices lie on no regular row.
         NothingToFill: if none is missing, or fewer than two are there.
     """
-    slots = scene.missing()
+    slots = scene.missing(ends=ends)
     count = scene.shape[1]
     if not slots:
+        if blank := scene.missing(ends=True):
+            raise NothingToFill(
+                f"no slice is missing between others; at the ends, slices {_listed(blank)} show nothing",
+                where=scene.path,
+                do="give --extrapolate to fill these, or --mask where slices are damaged",
+            )
         raise NothingToFill(
             f"no slice of {count} is missing", where=scene.path, do="give --mask where slices are damaged"
         )
@@ -62,6 +108,33 @@ def missing_slices(scene: Scene) -> tuple[Holes, tuple[int, ...]]:
         return mask
 
     return Holes(holes), slots
+
+
+def beyond(scene: Scene, holes: Holes) -> tuple[int, ...]:
+    """Slices of a volume with holes before the first slice that is known anywhere, or after the last.
+
+    Raises:
+        NothingToFill: if no slice of a volume that has holes is known anywhere.
+    """
+    known, made = np.zeros((2, scene.shape[1]), dtype=bool)
+    for window, pixels in windows_of(scene, AT_ONCE, 0.0):
+        known |= (pixels.valid & ~holes.hidden(window)).any(axis=(0, 2, 3))
+        made |= holes(window).any(axis=(0, 2, 3))
+        if known.all():
+            return ()
+    found: list[int] = []
+    for volume in np.split(np.arange(len(known)), scene.volumes):
+        wanted, seen = volume[made[volume]], volume[known[volume]]
+        if len(wanted) and not len(seen):
+            raise NothingToFill(
+                f"nothing is known in any of {len(volume)} slices", where=scene.path, do="give a smaller mask"
+            )
+        found += [int(i) for i in wanted if i < seen[0] or i > seen[-1]]
+    return tuple(found)
+
+
+def _listed(slices: tuple[int, ...]) -> str:
+    return ", ".join(map(str, slices[:LISTED])) + (", ..." if len(slices) > LISTED else "")
 
 
 def nodata(scene: Scene) -> Holes:
@@ -206,22 +279,33 @@ def _matching(cover: Scene, scene: Scene, mask: Path) -> list[int]:
     return list(range(scene.shape[1]))
 
 
-def find(scene: Scene, mask: Path | None, meaning: str = "") -> tuple[Holes, str]:
+def find(scene: Scene, mask: Path | None, meaning: str = "", *, extrapolate: bool = False) -> tuple[Holes, str]:
     """The holes of a scene and what they are called.
 
     A mask rules where one is given: a path, or the name of a layer of the scene, as in ``masked``. Without one, holes
-    are the missing slices of a volume, and the nodata of a raster or stack.
+    are the missing slices of a volume, and the nodata of a raster or stack. Whole slices of a volume that lie beyond
+    the last known one are only looked for, and only allowed, where it is asked to ``extrapolate``.
 
     Raises:
+        Extrapolation: if a mask covers all of an end of a volume.
         NothingToFill, GeometryError, GridMismatch, UnclearMask: as the functions above.
     """
     if mask is not None:
-        if scene.trouble is not None:
+        # Anything but two slices at one place is interpolated by where slices lie.
+        if isinstance(scene.trouble, DuplicatePositions):
             raise scene.trouble
-        return masked(scene, mask, meaning), f"pixels under {mask.name}"
+        holes = masked(scene, mask, meaning)
+        outside = beyond(scene, holes) if scene.kind == "volume" else ()
+        if outside and not extrapolate:
+            raise Extrapolation(
+                f"slices to rebuild lie beyond the last known one: {_listed(outside)}",
+                where=scene.path,
+                do="give --extrapolate to repeat what is nearest, or a smaller mask",
+            )
+        return holes, f"pixels under {mask.name}"
     if scene.kind in ("raster", "stack"):
         return nodata(scene), "nodata pixels"
     if scene.kind == "image":
         raise NothingToFill("a single image has no slices to miss", where=scene.path, do="give --mask")
-    holes, slots = missing_slices(scene)
-    return holes, f"{len(slots)} missing slices ({', '.join(map(str, slots))})"
+    holes, slots = missing_slices(scene, ends=extrapolate)
+    return holes, f"{len(slots)} missing slices ({_listed(slots)})"

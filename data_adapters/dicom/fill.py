@@ -66,12 +66,14 @@ def write_filled_series(
     made: dict[int, list[Patch]] = {}
     for patch in patches:
         made.setdefault(patch.slice, []).append(patch)
-    positions = _positions(scene)
+    locations = _locations(scene)
     images = _images(scene, made)
     alone = len(images) == 1 and destination.suffix.lower() == ".dcm"
     written = []
     for image in images:
-        dataset = _filled(image, made, positions, provenance)
+        dataset = _filled(image, made, scene.places, locations, provenance)
+        if scene.steps > 1:
+            groups.state_spacing(dataset, scene.grid.spacing[0])
         name = f"{'frames' if len(image.frames) > 1 else 'slice'}_{image.first:04d}.dcm"
         try:
             written.append(save(dataset, destination if alone else destination / name))
@@ -121,7 +123,11 @@ def _nearest(slots: Iterable[int], slot: int) -> int:
 
 
 def _filled(
-    image: Image, made: dict[int, list[Patch]], positions: Sequence[NDArray[np.float64]], provenance: Provenance
+    image: Image,
+    made: dict[int, list[Patch]],
+    places: Sequence[tuple[float, ...]],
+    locations: NDArray[np.float64] | None,
+    provenance: Provenance,
 ) -> FileDataset:
     header = _fillable(image)
     touched = [slot for slot in image.slots if slot in made]
@@ -142,9 +148,11 @@ def _filled(
         _forget_overlays(dataset)
         if enhanced:
             fresh = [index for index, slot in enumerate(image.slots) if slot in image.fresh]
-            groups.place(dataset, fresh, [positions[slot] for slot in image.slots])
+            groups.place(dataset, fresh, [np.array(places[slot]) for slot in image.slots])
         else:
-            dataset.ImagePositionPatient = decimals(positions[image.slots[0]].tolist())
+            dataset.ImagePositionPatient = decimals(places[image.first])
+            if locations is not None:
+                dataset.SliceLocation = decimal(locations[image.first])
     if touched:
         said = f"Rebuilt by {provenance.method}; not measured"[:1024]
         rebuilt = [index for index, slot in enumerate(image.slots) if slot in made]
@@ -239,18 +247,21 @@ def _forget_overlays(dataset: Dataset) -> None:
         del dataset[tag]
 
 
-def _positions(scene: DicomScene) -> list[NDArray[np.float64]]:
-    """ImagePositionPatient of every slot, interpolated through the ones that are there."""
-    headers: dict[Path, Dataset] = {}
-    known = {}
-    for index, slot in enumerate(scene.slots):
-        if slot is not None:
-            if slot.path not in headers:
-                headers[slot.path] = decode.read_header(slot.path)
-            known[index] = np.array(decode.position(headers[slot.path], slot.frame or 0) or [0.0, 0.0, float(index)])
-    slots = sorted(known)
-    axes = np.stack([known[s] for s in slots])
-    return [np.array([np.interp(i, slots, axes[:, axis]) for axis in range(3)]) for i in range(len(scene.slots))]
+def _locations(scene: DicomScene) -> NDArray[np.float64] | None:
+    """SliceLocation of every slot in mm, where a gap is to have one; None where those that are stated are no row.
+
+    It runs from an origin of the scanner's choice, one way or the other (PS3.3 C.7.6.2.1.2).
+    """
+    there = {index: slot.path for index, slot in enumerate(scene.slots) if slot is not None and slot.frame is None}
+    if len(there) in (0, 1, len(scene.slots)):
+        return None
+    stated = [decode.read_header(path).get("SliceLocation") for path in there.values()]
+    if any(value is None for value in stated):
+        return None
+    values = np.array([float(value) for value in stated])
+    steps = np.diff(values)
+    row = (steps > 0).all() or (steps < 0).all()
+    return np.interp(range(len(scene.slots)), list(there), values) if row else None
 
 
 def _say_rebuilt(dataset: FileDataset, source: str, frames: Sequence[int], said: str, provenance: Provenance) -> None:

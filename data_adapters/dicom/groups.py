@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from pydicom.dataset import Dataset
 from pydicom.uid import UID
 
-from data_adapters.dicom.common import code, decimals
+from data_adapters.dicom.common import code, decimal, decimals
 
 OF_A_MOMENT = (
     "FrameAcquisitionDateTime", "FrameReferenceDateTime", "FrameAcquisitionDuration", "FrameAcquisitionNumber",
@@ -52,6 +52,16 @@ def place(dataset: Dataset, fresh: Collection[int], positions: Sequence[NDArray[
                 if keyword in content:
                     del content[keyword]
     _count_slices(dataset, fresh, positions)
+
+
+def state_spacing(dataset: Dataset, between: float) -> None:
+    """State the distance between slices in mm, along their normal; how thick they are is left as it was acquired."""
+    holders = [dataset]
+    if is_enhanced(dataset):
+        every = [*(dataset.get("SharedFunctionalGroupsSequence") or []), *_per_frame(dataset)]
+        holders = [item for groups in every for item in groups.get("PixelMeasuresSequence") or []]
+    for holder in holders:
+        holder.SpacingBetweenSlices = decimal(between)
 
 
 def _count_slices(dataset: Dataset, fresh: Collection[int], positions: Sequence[NDArray[np.float64]]) -> None:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import hashlib
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +17,15 @@ from data_adapters.anatomy import PATIENT, TO_RAS, nearest_plane
 from data_adapters.dicom import decode
 from data_adapters.dicom.geometry import along_normal, find_slots
 from data_adapters.dicom.volumes import Frame, Slice, Volume, apart, grouped, same_place, slices
-from data_adapters.errors import BrokenFile, DuplicatePositions, GeometryError, GridMismatch, UserError
+from data_adapters.errors import (
+    BrokenFile,
+    DuplicatePositions,
+    GeometryError,
+    GridMismatch,
+    TiltedSeries,
+    Unwritable,
+    UserError,
+)
 from data_adapters.scene import (
     Channel,
     Grid,
@@ -38,9 +46,15 @@ COMPARED = 8
 
 @dataclass(frozen=True)
 class DicomScene(Scene):
-    """``slots[s]`` is the frame of slice s, or None where the series has a gap."""
+    """``slots[s]`` is the frame of slice s, or None where the series has a gap.
+
+    ``places`` are the ImagePositionPatient of every slot in mm, none where headers do not state them. ``steps`` says
+    how many slots the series has been given for each of its own.
+    """
 
     slots: tuple[Frame | None, ...] = ()
+    places: tuple[tuple[float, ...], ...] = ()
+    steps: int = 1
 
     def read(self, first: int, count: int, window: Window | None = None) -> Pixels:
         window = window or self.plane
@@ -84,15 +98,31 @@ class DicomScene(Scene):
 
     @property
     def corner(self) -> Place | None:
-        first = self.slots[0]
-        at = decode.position(decode.read_header(first.path), first.frame or 0) if first else None
-        if at is None or self.grid.frame != "patient":
-            return None
-        return Place(PATIENT, tuple(float(v) for v in TO_RAS @ at))
+        return Place(PATIENT, tuple(float(v) for v in TO_RAS @ self.places[0])) if self.places else None
 
-    def missing(self) -> tuple[int, ...]:
+    def missing(self, *, ends: bool = False) -> tuple[int, ...]:
         super().missing()
         return tuple(index for index, slot in enumerate(self.slots) if slot is None)
+
+    def finer(self, factor: int) -> DicomScene:
+        super().missing()
+        if not self.places:
+            raise Unwritable(
+                "its frames have no places, so that nothing lies between them",
+                where=self.path,
+                do="give a series that states ImagePositionPatient",
+            )
+        slots: list[Frame | None] = [None] * ((len(self.slots) - 1) * factor + 1)
+        slots[::factor] = self.slots
+        between = self.grid.spacing[0] / factor
+        return replace(
+            self,
+            shape=(self.shape[0], len(slots), *self.shape[2:]),
+            grid=self.grid.finer(factor, tuple(between * slot for slot in range(len(slots)))),
+            slots=tuple(slots),
+            places=_spread({slot * factor: place for slot, place in enumerate(self.places)}),
+            steps=self.steps * factor,
+        )
 
     def template(self) -> Template:
         header = decode.read_header(self.files[0])
@@ -165,19 +195,30 @@ def _scene(volume: Volume) -> DicomScene:
     placed = [one.position for one in members if one.position is not None]
     between = decode.between(header)
     distances: Sequence[float] = [index * between for index in range(len(members))]
-    if len(members) > 1 and len(placed) == len(members) and direction is not None:
+    stated = len(placed) == len(members) and direction is not None
+    places = tuple(placed) if stated else ()
+    tilt = 0.0
+    if stated and direction is not None and len(members) > 1:
         positions = np.array(placed)
         try:
             regular = find_slots(positions, direction, where)
             row: list[Frame | None] = [None] * regular.count
             for one, slot in zip(members, regular.of, strict=True):
                 row[slot] = one.at
-            slots, between = tuple(row), regular.spacing
+            slots, between, tilt = tuple(row), regular.spacing, regular.tilt
             distances = [slot * between for slot in range(len(row))]
+            places = _spread(dict(zip(regular.of, placed, strict=True)))
+            if tilt:
+                trouble = TiltedSeries(
+                    f"slices are sheared against their normal by {tilt:.1f} degrees",
+                    where=where,
+                    do="cut its slices one by one (two numbers in tiles.size), or resample it to an upright volume",
+                )
         except GeometryError as error:
             trouble = _told_copies(error, members) if isinstance(error, DuplicatePositions) else error
             order = np.argsort(along_normal(positions, direction), kind="stable")
             slots = tuple(members[i].at for i in order)
+            places = tuple(placed[i] for i in order)
             distances = along_normal(positions, direction)[order].tolist()
             between = float(np.median(np.diff(distances))) or between
     modality = str(header.get("Modality") or "OT")
@@ -209,10 +250,19 @@ def _scene(volume: Volume) -> DicomScene:
             "stored": f"{header.get('BitsStored', '?')} bits, {header.get('PhotometricInterpretation', '?')}",
             **({"plane": nearest_plane(direction)} if direction else {}),
             **({"told apart by": volume.told_by} if volume.told_by else {}),
+            **({"tilt": f"{tilt:.1f} degrees"} if tilt else {}),
         },
         trouble=trouble,
         slots=slots,
+        places=places,
     )
+
+
+def _spread(known: Mapping[int, tuple[float, ...]]) -> tuple[tuple[float, ...], ...]:
+    """The place of every slot up to the last one, those between known ones on the line between these."""
+    slots = sorted(known)
+    axes = [np.interp(range(slots[-1] + 1), slots, axis) for axis in zip(*(known[s] for s in slots), strict=True)]
+    return tuple(tuple(float(v) for v in place) for place in zip(*axes, strict=True))
 
 
 def _told_copies(error: DuplicatePositions, members: Sequence[Slice]) -> DuplicatePositions:

@@ -171,21 +171,43 @@ TROUBLES = {
     "duplicate": ([0, 2.5, 2.5, 5.0], 0.0, DuplicatePositions, "2.50"),
     "all alike": ([3.0, 3.0, 3.0], 0.0, DuplicatePositions, "3.00"),
     "irregular": ([0, 1.0, 2.7, 4.2], 0.0, IrregularSpacing, "1.00, 1.50, 1.70"),
-    "tilted": ([0, 2.5, 5.0, 7.5], 0.4, TiltedSeries, "0.00 to 7.50"),
-    "tilted and irregular": ([0, 2.5, 6.0, 7.5], 0.4, TiltedSeries, "1.50, 2.50, 3.50"),
+    "one odd gap": (
+        [0, 2.0, 4.0, 6.7, 8.7],
+        0.0,
+        IrregularSpacing,
+        "2.00, 2.70 mm.*2.70 from slice 2, 2.00 from slice 3",
+    ),
+    "tilted and irregular": (
+        [0, 2.5, 6.0, 7.5],
+        (0, 1, 2.4, 3),
+        IrregularSpacing,
+        "1.50, 2.50, 3.50.*sheared .* 21.8 degrees",
+    ),
+    "off their line": ([0, 2.5, 5.0, 7.5], (0, 0, 0.5, 0), IrregularSpacing, "0.50 mm beside .* after slices 1, 2 "),
 }
 
 
 @pytest.mark.parametrize("name", TROUBLES)
 def test_slices_that_make_no_volume_say_why_and_can_be_read(tmp_path, name):
-    distances, shear, kind, listed = TROUBLES[name]
-    places = [(0.0, shear * d, d) for d in distances]
+    distances, aside, kind, listed = TROUBLES[name]
+    places = [(0.0, y, z) for y, z in np.broadcast(aside, distances)]
     volume = ct(shape=(len(distances), 4, 5))
     scene = only(dicom_series(tmp_path, volume, positions=places))
     with pytest.raises(kind, match=listed):
         scene.missing()
     assert scene.shape[1] == len(distances)
     assert scene.read(0, len(distances)).valid.all()
+
+
+@pytest.mark.parametrize("shear", [0.4, -0.2, 0.02])
+def test_a_tilted_series_has_slots_along_its_row_and_is_no_upright_volume(tmp_path, shear):
+    places = [(0.0, shear * d, d) for d in (0, 2.5, 7.5, 10)]
+    scene = only(dicom_series(tmp_path / "in", ct(shape=(4, 4, 5)), positions=places))
+    assert isinstance(scene.trouble, TiltedSeries)
+    assert scene.missing() == (2,) and scene.facts["tilt"] == f"{np.degrees(np.arctan(abs(shear))):.1f} degrees"
+    files = scene.write_filled(tmp_path / "out", [patch(scene, 2, scene.plane, 40)], provenance())
+    assert dcmread(files[2]).ImagePositionPatient == pytest.approx([0, shear * 5, 5])
+    assert only(tmp_path / "out").missing() == ()
 
 
 def test_one_identity_for_all_slices_loses_none(tmp_path):
@@ -652,7 +674,7 @@ def test_a_real_series_that_shares_one_identity_is_whole(tmp_path):
 
 @REAL
 @pytest.mark.parametrize(
-    ("name", "kind"), [("ge_head_28_irregular", TiltedSeries), ("phantom_tilted_34_rle", TiltedSeries)]
+    ("name", "kind"), [("ge_head_28_irregular", IrregularSpacing), ("phantom_tilted_34_rle", TiltedSeries)]
 )
 def test_real_tilted_series_say_so(name, kind):
     scene = only(SHARED / "ct_dicom" / name)
