@@ -9,15 +9,19 @@ from typing import NamedTuple
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from scipy.ndimage import distance_transform_edt
 
 from augmentor.filling.doubt import Doubt
-from augmentor.holes.context import Context
+from augmentor.holes.context import Context, image_channels
 from augmentor.holes.hide import Hidden, Judged, judge
 from augmentor.learners.corrector import NOISE, correct
 from augmentor.t2t.generator import Generator
 
 SAMPLES = 4
 """Samples whose spread is looked at."""
+
+FEATHER = 3.0
+"""Pixels from the rim of a hole over which a correction sets in: a prior meets the rim, a correction need not."""
 
 OVERLAP = 0.25
 """Of neighbouring tiles that a plane is corrected by."""
@@ -40,6 +44,14 @@ def over_planes(generator: Generator, tile: tuple[int, ...]) -> Correct:
         return np.asarray(made[0].numpy())
 
     return apply
+
+
+def feathered(told: NDArray[np.float32]) -> NDArray[np.float32]:
+    """How far to follow a correction (h, w): all the way, but near the rim of a hole; all of a slice that has none."""
+    clear = told[image_channels(told)] > 0
+    if not clear.any():
+        return np.ones(clear.shape, np.float32)
+    return np.minimum(distance_transform_edt(~clear) / FEATHER, 1).astype(np.float32)
 
 
 class Rebuilt(NamedTuple):
@@ -66,7 +78,7 @@ class Answer:
         """The same, with gain and doubt by what it makes of hidden parts of known truth, and how it did there."""
         corrections = np.zeros_like(hidden.prior)
         if self.network is not None:
-            corrections = np.stack([self.network(told, None) for told in hidden.told])
+            corrections = np.stack([feathered(told) * self.network(told, None) for told in hidden.told])
         judged = judge(corrections, hidden)
         chosen = replace(self, gain=judged.gain)
         best = hidden.prior + np.array(judged.gain, np.float32)[:, None, None] * corrections
@@ -78,7 +90,7 @@ class Answer:
         values = context.prior
         if self.network is not None and any(self.gain):
             noise = self._noise(context.told, 0) if self.sharp else None
-            values = values + self._gain * self.network(context.told, noise)
+            values = values + feathered(context.told) * self._gain * self.network(context.told, noise)
         half = np.zeros_like(values) if self.doubt is None else self.doubt.half(self._spread(context.told))
         return Rebuilt(values, half)
 
@@ -91,7 +103,7 @@ class Answer:
         if self.network is not None and any(self.gain):
             samples = [self._gain * self.network(told, self._noise(told, n)) for n in range(SAMPLES)]
             return np.asarray(np.std(samples, axis=0))
-        count = (len(told) - 5) // 6
+        count = image_channels(told)
         before, after = told[count + 1 : 2 * count + 1], told[2 * count + 1 : 3 * count + 1]
         return np.asarray(np.abs(after - before) / 2)
 

@@ -29,6 +29,11 @@ def channels(image_channels: int) -> int:
     return 6 * image_channels + 5
 
 
+def image_channels(told: NDArray[np.float32]) -> int:
+    """Channels of the image that ``Context.told`` tells of; the one after them says where it is clear."""
+    return (len(told) - 5) // 6
+
+
 def look(
     values: Values,
     known: Mask,
