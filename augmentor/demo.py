@@ -142,11 +142,11 @@ def _slices(clock: Clock, source: Path, truth: Path, kind: str, runs: Path, writ
         lambda: train(recipe, data=others, changes=SHORT, runs=runs),
     )
     suffix = "" if kind == "ct" else ".nii.gz"
-    out, plain = written / f"{kind}_filled{suffix}", written / f"{kind}_linear{suffix}"
+    out, plain = written / f"{kind}_filled{suffix}", written / f"{kind}_classical{suffix}"
     filled = clock.time(f"fill {kind.upper()} slices", lambda: fill(source, out, run=run.folder, runs=runs))
     fill(source, plain, prior_only=True, runs=runs)
     hole = _hole(source, None)
-    table = _table(truth, {"linear interpolation": plain, "T2T-GAN over it": out}, hole)
+    table = _table(truth, {"the best classical answer": plain, "T2T-GAN over it": out}, hole)
     return Section(
         f"Missing {kind.upper()} slices, rebuilt",
         f"{filled.holes}, found by {'position' if kind == 'ct' else 'their blankness'}, and rebuilt by "
@@ -177,13 +177,13 @@ def _clouds(clock: Clock, phantoms: Phantoms, runs: Path, written: Path) -> Sect
         "train to fill clouds",
         lambda: train("sentinel2_clouds", data=phantoms.stack, masks=phantoms.clouds, changes=SHORT, runs=runs),
     )
-    out, plain = written / "clouds_filled", written / "clouds_linear"
+    out, plain = written / "clouds_filled", written / "clouds_classical"
     filled = clock.time(
         "fill clouds", lambda: fill(phantoms.stack, out, mask=phantoms.clouds, run=run.folder, runs=runs)
     )
     fill(phantoms.stack, plain, mask=phantoms.clouds, prior_only=True, runs=runs)
     hole = _hole(phantoms.stack, phantoms.clouds)
-    table = _table(phantoms.stack_truth, {"linear between dates, matched": plain, "T2T-GAN over it": out}, hole)
+    table = _table(phantoms.stack_truth, {"the best classical answer": plain, "T2T-GAN over it": out}, hole)
     return Section(
         "Clouded ground, rebuilt",
         f"{filled.pixels} pixels under clouds and their shadows, in eight dates of five bands. The network learned on "
