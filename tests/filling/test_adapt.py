@@ -1,0 +1,95 @@
+"""Learning on a file stops when it no longer helps, and gives the best that it was."""
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from augmentor.filling import adapt as module
+from augmentor.filling.adapt import Rehearsal, adapt
+from augmentor.filling.view import View
+from augmentor.holes.find import Holes, find
+from augmentor.holes.hide import Judged
+from augmentor.holes.priors import SUITED
+from augmentor.learners.corrector import Corrector
+from augmentor.scaling import Scaling
+from data_adapters import open_scenes, phantoms
+
+
+@pytest.fixture(scope="module")
+def drawn(tmp_path_factory: pytest.TempPathFactory) -> phantoms.Phantoms:
+    return phantoms.draw_all(tmp_path_factory.mktemp("phantoms"), seed=3, radiographs=2, size=64)
+
+
+def seen(path: Path, mask: Path | None = None) -> View:
+    scene = open_scenes(path)[0]
+    values = scene.read(0, scene.shape[1]).values
+    bounds = [(float(channel.min()), float(channel.max())) for channel in values]
+    low, high = zip(*bounds, strict=True)
+    return View(scene, find(scene, mask)[0], Scaling(low, high))
+
+
+@pytest.mark.parametrize("kind", ["ct", "mr", "stack"])
+def test_what_is_hidden_is_like_the_holes_of_the_file(drawn: phantoms.Phantoms, kind: str) -> None:
+    view = seen(getattr(drawn, kind), drawn.clouds if kind == "stack" else None)
+    rehearsal = Rehearsal(view)
+    assert rehearsal.possible
+    slots = view.scene.missing()
+    assert sum(view.gaps()) == len(slots)
+    assert rehearsal.whole == (1.0 if slots else 0.0)
+    assert rehearsal.best_prior() in SUITED[view.scene.kind]
+    first, again = (rehearsal.judged_by("linear") for _ in range(2))
+    np.testing.assert_array_equal(first.truth, again.truth)
+
+
+@pytest.mark.parametrize(
+    ("errors", "looks", "best"),
+    [([5, 4, 3, 2, 1, 0], 5, 5), ([5, 6, 7, 8, 1, 0], 3, 0), ([5, 2, 3, 4, 5, 0], 4, 1), ([5, 2, 3, 1, 5, 5], 5, 3)],
+)
+def test_learning_stops_when_it_no_longer_helps(
+    drawn: phantoms.Phantoms, monkeypatch: Any, errors: list[float], looks: int, best: int
+) -> None:
+    found: list[int] = []
+    steps = 0
+
+    def judge(self: Corrector) -> Judged:
+        found.append(steps)
+        return Judged((1.0,), 9.0, float(errors[len(found) - 1]), (9.0,))
+
+    def step(self: Corrector, seen: int) -> tuple[str, dict[str, float]]:
+        nonlocal steps
+        steps += 1
+        for parameter in self.average.parameters():
+            parameter.fill_(float(len(found)))
+        return "fill", {}
+
+    kept: list[float] = []
+    monkeypatch.setattr(Corrector, "judge", judge)
+    monkeypatch.setattr(Corrector, "step", step)
+    monkeypatch.setattr(module, "CHECK", 32)
+    monkeypatch.setattr(module, "PATIENCE", 3)
+    monkeypatch.setattr(
+        module, "over_planes", lambda network, tile: kept.append(float(next(network.parameters())[0, 0, 0, 0]))
+    )
+    adapt(Rehearsal(seen(drawn.mr)), "linear", start=None, tiles=160)
+    assert len(found) - 1 == looks
+    assert steps == 2 * looks
+    # Weights were those of the look before the one that judged them.
+    assert best == 0 or kept == [float(best)]
+
+
+def test_an_untrained_network_gives_the_prior(drawn: phantoms.Phantoms) -> None:
+    rehearsal = Rehearsal(seen(drawn.mr))
+    answer = adapt(rehearsal, "linear", start=None, tiles=16)
+    told = rehearsal.judged_by("linear").told[0]
+    fresh = replace(answer, gain=(1.0,))
+    assert fresh.network is not None
+    assert np.abs(fresh.network(told, None)).max() < 0.05
+
+
+def test_too_little_to_hide_is_said(drawn: phantoms.Phantoms) -> None:
+    view = seen(drawn.mr)
+    everything = Holes(lambda window: np.ones((1, view.scene.shape[1], window.height, window.width), dtype=bool))
+    assert not Rehearsal(View(view.scene, everything, view.scaling)).possible
