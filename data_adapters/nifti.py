@@ -216,11 +216,15 @@ class NiftiScene(Scene):
         pixels = self._read(0, len(slots), self.plane)
         plane = pixels.values[0].reshape(len(slots), -1)
         blank = (plane.min(axis=1) == plane.max(axis=1)) | ~pixels.valid[0].reshape(len(slots), -1).any(axis=1)
+        if ends and blank.all():
+            return tuple(range(self.shape[1]))
         found = set(range(self.shape[1])) - set(slots.tolist())
         for volume in np.split(np.arange(len(slots)), self.volumes):
             seen = volume[~blank[volume]]
-            lost = [i for i in volume[blank[volume]] if len(seen) and (ends or seen[0] < i < seen[-1])]
-            found |= set(slots[lost].tolist())
+            # Of a volume that shows nothing, nothing can be told from its own slices.
+            if len(seen):
+                first, last = (volume[0], volume[-1]) if ends else (seen[0], seen[-1])
+                found |= {int(slots[i]) for i in range(first, last + 1) if blank[i]}
         return tuple(sorted(found))
 
     def finer(self, factor: int) -> NiftiScene:

@@ -89,18 +89,21 @@ def missing_slices(scene: Scene, *, ends: bool = False) -> tuple[Holes, tuple[in
     """
     slots = scene.missing(ends=ends)
     count = scene.shape[1]
+    blank = slots or scene.missing(ends=True)
+    if count - len(blank) < 2:
+        raise NothingToFill(
+            f"fewer than two of {count} slices are there", where=scene.path, do="give a series with two or more"
+        )
+    if blank and not slots:
+        raise NothingToFill(
+            f"no slice is missing between others; at the ends, slices {_listed(blank)} show nothing",
+            where=scene.path,
+            do="give --extrapolate to fill these, or --mask where slices are damaged",
+        )
     if not slots:
-        if blank := scene.missing(ends=True):
-            raise NothingToFill(
-                f"no slice is missing between others; at the ends, slices {_listed(blank)} show nothing",
-                where=scene.path,
-                do="give --extrapolate to fill these, or --mask where slices are damaged",
-            )
         raise NothingToFill(
             f"no slice of {count} is missing", where=scene.path, do="give --mask where slices are damaged"
         )
-    if count - len(slots) < 2:
-        raise NothingToFill("fewer than two slices are there", where=scene.path, do="give a series with two or more")
 
     def holes(window: Window) -> Mask:
         mask = np.zeros((scene.shape[0], count, window.height, window.width), dtype=bool)

@@ -14,7 +14,7 @@ from pydicom.dataset import Dataset, FileDataset
 from data_adapters.anatomy import PATIENT, TO_RAS, nearest_plane
 from data_adapters.dicom import decode
 from data_adapters.dicom.geometry import along_normal, find_slots, normal
-from data_adapters.dicom.series import patient
+from data_adapters.dicom.series import DicomScene, patient
 from data_adapters.errors import BrokenFile, GeometryError, GridMismatch, OverlappingSegments, Unwritable
 from data_adapters.scene import Channel, Grid, Patch, Pixels, Place, Provenance, Scene, Template, Window
 
@@ -86,22 +86,26 @@ class LabelMap(Scene):
         if here is None or there is None or here.system != there.system or self.orientation is None:
             return self
         across = TO_RAS @ normal(self.orientation)
-        away = np.subtract(here.at, there.at)
-        own = away @ across + np.subtract(self.grid.positions, self.grid.positions[0])
+        labelled = [slot for slot, frames in enumerate(self.slots) if frames]
+        further = np.subtract(self.grid.positions, self.grid.positions[0])[labelled]
+        own = np.subtract(here.at, there.at) @ across + further
         wanted = np.subtract(scene.grid.positions, scene.grid.positions[0])
         apart = np.abs(own[:, None] - wanted)
+        # Slices of a tilted series lie aside of each other.
+        nearest = TO_RAS @ scene.places[apart[0].argmin()] if isinstance(scene, DicomScene) else there.at
+        away = np.subtract(here.at, nearest)
         aside = np.linalg.norm(away - (away @ across) * across)
         between, *in_plane = scene.grid.spacing
         if apart.min(axis=1).max() > TOLERANCE * between or aside > TOLERANCE * min(in_plane):
             raise GridMismatch(
-                f"its planes, {own.min():.4g} to {own.max():.4g} mm along the normal and {aside:.4g} mm aside of the "
-                f"first slice, are no slices of {scene.name}",
+                f"its planes, {own.min():.4g} to {own.max():.4g} mm along the normal and {aside:.4g} mm aside, are "
+                f"no slices of {scene.name}",
                 where=self.path,
                 do="give the segmentation of this series",
             )
         slots: list[tuple[int, ...]] = [()] * scene.shape[1]
-        for frames, slot in zip(self.slots, apart.argmin(axis=1), strict=True):
-            slots[slot] = frames
+        for own_slot, slot in zip(labelled, apart.argmin(axis=1), strict=True):
+            slots[slot] = self.slots[own_slot]
         grid = replace(self.grid, positions=scene.grid.positions)
         return replace(
             self, shape=(1, len(slots), *self.shape[2:]), kind=scene.kind, slots=tuple(slots), grid=grid, origin=there
