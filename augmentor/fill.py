@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from itertools import chain
 from pathlib import Path
 from typing import NamedTuple
 
@@ -11,7 +12,7 @@ import numpy as np
 from augmentor.errors import NothingToFill, OutputInTheWay, RunError, UnclearMask, WrongSpacing
 from augmentor.filling.adapt import TILE, TILES, Rehearsal, adapt, by_run
 from augmentor.filling.answer import Answer
-from augmentor.filling.blocks import rebuilt
+from augmentor.filling.blocks import anything, rebuilt
 from augmentor.filling.choose import choose_run, scaling
 from augmentor.filling.show import show
 from augmentor.filling.spool import Spool
@@ -118,6 +119,8 @@ def fill(
     holes = grown(holes, scene, grow)
     chosen = None if prior_only else choose_run(scene, run, runs)
     view = View(scene, holes, scaling(scene, holes, chosen))
+    if not anything(view):
+        raise NothingToFill("no pixel is to be filled", where=source, do="give --mask, or check that it is not empty")
     if adapting is None:
         adapting = chosen is None and not prior_only
     reason = "alone, as asked" if prior_only else "no trained run"
@@ -135,15 +138,11 @@ def fill(
     with Spool() as spool:
         for patch, half in rebuilt(view, answer):
             spool.put(patch, half)
-        if not spool.pixels:
-            raise NothingToFill(
-                "no pixel is to be filled", where=source, do="give --mask, or check that it is not empty"
-            )
         files = scene.write_filled(out, spool.patches(), provenance)
-        interval: list[Path] = []
+        interval: dict[Path, list[Path]] = {}
         for number, (path, side) in enumerate(bounds.items() if answer.doubt else (), 1):
-            said_of_bound = replace(provenance, index=number)
-            interval += scene.write_filled(path, spool.patches(side), said_of_bound, marked=False)
+            of_bound = scene.write_filled(path, spool.patches(side), replace(provenance, index=number), marked=False)
+            interval[_shown(path, of_bound, scene)] = of_bound
     side_car = write_json(
         out.with_name(f"{out.name}.json"),
         {
@@ -152,13 +151,19 @@ def fill(
             "pixels": spool.pixels,
             "expected error": expected,
             "files": [f.name for f in files],
-            "interval": [f.name for f in interval],
+            "interval": [f.name for of_bound in interval.values() for f in of_bound],
         },
     )
     picture = out.with_name(f"{out.name}.png")
-    show(scene, out if len(scene.files) > 1 else files[0], spool.touched, picture)
+    show(scene, _shown(out, files, scene), list(interval), spool.touched, picture)
     delivered = deliver(files, scene.dates[0] if len(scene.dates) == 1 else "")
-    return Filled((*files, *interval, side_car, picture, *delivered), method, said, spool.pixels, expected)
+    every = (*files, *chain.from_iterable(interval.values()), side_car, picture, *delivered)
+    return Filled(every, method, said, spool.pixels, expected)
+
+
+def _shown(out: Path, files: list[Path], scene: Scene) -> Path:
+    """Where a scene was written: the folder of one of several files, else its file."""
+    return out if len(scene.files) > 1 else files[0]
 
 
 def _one_scene(source: Path, name: str) -> Scene:

@@ -26,6 +26,11 @@ Made = tuple[Patch, NDArray[np.float64]]
 """Rebuilt pixels, and half of the interval of each, in physical units."""
 
 
+def anything(view: View) -> bool:
+    """Whether any pixel is to be rebuilt."""
+    return any(view.holes(block).any() for block in windows(*view.scene.shape[2:], (BLOCK, BLOCK), 0.0))
+
+
 def rebuilt(view: View, answer: Answer) -> Iterator[Made]:
     """Rebuilt pixels, block by block. Only blocks with holes are read whole.
 

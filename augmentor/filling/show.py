@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from augmentor.report.pictures import before_and_after
+from augmentor.report.pictures import sheet, visible
 from data_adapters import Scene, Window, open_scenes
 
 SLICES = 4
@@ -23,22 +24,45 @@ def filled_scene(out: Path, like: Scene) -> Scene:
     return next(s for s in open_scenes(out) if s.channels == like.channels and s.shape == like.shape)
 
 
-def show(scene: Scene, out: Path, touched: dict[int, Window], picture: Path) -> None:
-    """Before, with holes black, beside after: cuts across the slices of a volume, else slices themselves."""
-    filled = filled_scene(out, scene)
+def show(scene: Scene, out: Path, bounds: Sequence[Path], touched: dict[int, Window], picture: Path) -> None:
+    """Before, with holes black, beside after, beside the interval where its two bounds are given, white where it is
+    widest: cuts across the slices of a volume, else slices themselves."""
+    filled, *ends = (filled_scene(path, scene) for path in (out, *bounds))
+    names = [c.name for c in scene.channels]
+    rows = []
     if scene.kind == "volume":
-        rows, columns = scene.shape[2:]
-        cuts = (Window(rows // 2, 0, 1, columns), Window(0, columns // 2, rows, 1))
-        pairs = [tuple(_across(s, cut, sorted(touched) if s is scene else []) for s in (scene, filled)) for cut in cuts]
+        height, width = scene.shape[2:]
+        for cut in (Window(height // 2, 0, 1, width), Window(0, width // 2, height, 1)):
+            before, after, *low_high = (_across(s, cut) for s in (scene, filled, *ends))
+            thick = _thickness(scene)
+            for index in touched:
+                # Slices are shown from the last one down.
+                before[:, (scene.shape[1] - 1 - index) * thick : (scene.shape[1] - index) * thick] = np.nan
+            rows.append((before, after, low_high))
     else:
-        pairs = []
         for index, block in sorted(touched.items())[:SLICES]:
             part = _around(block, scene)
-            made = filled.read(index, 1, part)
             pixels = scene.read(index, 1, part)
-            same = (pixels.values == made.values) & pixels.valid
-            pairs.append((np.where(same, pixels.values, np.nan)[:, 0], made.values[:, 0]))
-    before_and_after(pairs, [c.name for c in scene.channels], picture)
+            after, *low_high = (s.read(index, 1, part).values[:, 0] for s in (filled, *ends))
+            same = (pixels.values[:, 0] == after) & pixels.valid[:, 0]
+            rows.append((np.where(same, pixels.values[:, 0], np.nan), after, low_high))
+    sheet([picture for row in rows for picture in _row(*row, names)], 2 + bool(ends), picture)
+
+
+def _row(
+    before: NDArray[Any], after: NDArray[Any], low_high: Sequence[NDArray[Any]], names: Sequence[str]
+) -> list[NDArray[np.uint8]]:
+    """Before and after in the limits of after, and how wide the interval is."""
+    shown = [np.asarray(after, dtype=float), np.asarray(before, dtype=float)]
+    low, high = (np.nanpercentile(shown[0], part, axis=(1, 2)).tolist() for part in (1, 99))
+    pictures = [visible(plane, names, low, high) for plane in shown[::-1]]
+    if low_high:
+        wide = np.mean(
+            np.subtract(low_high[1], low_high[0], dtype=float) / np.subtract(high, low)[:, None, None], axis=0
+        )
+        there = wide[wide > 0]
+        pictures.append(visible(wide[None], (), [0.0], [float(np.percentile(there, 99)) if there.size else 1.0]))
+    return pictures
 
 
 def _around(block: Window, scene: Scene) -> Window:
@@ -49,10 +73,13 @@ def _around(block: Window, scene: Scene) -> Window:
     return Window(row, column, height, width)
 
 
-def _across(scene: Scene, cut: Window, missing: list[int]) -> NDArray[Any]:
-    """A plane across the slices, (C, S, length), its slices as thick as they are."""
+def _across(scene: Scene, cut: Window) -> NDArray[Any]:
+    """A plane across the slices, (C, S, length), its slices as thick as they are, the last one first."""
     plane = scene.read(0, scene.shape[1], cut).values.astype(float)
     plane = plane.reshape(*plane.shape[:2], -1)
-    plane[:, missing] = np.nan
-    thick = max(1, round(scene.grid.spacing[0] / scene.grid.spacing[1]))
-    return np.asarray(np.repeat(plane, thick, axis=1)[:, ::-1])
+    return np.asarray(np.repeat(plane, _thickness(scene), axis=1)[:, ::-1])
+
+
+def _thickness(scene: Scene) -> int:
+    """Pixels that a slice is thick."""
+    return max(1, round(scene.grid.spacing[0] / scene.grid.spacing[1]))

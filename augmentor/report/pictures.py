@@ -68,14 +68,3 @@ def contact_sheet(
     """Tiles (C, H, W) in physical units, shown between the scaling's limits."""
     shown = [visible(tile, names, scaling.low, scaling.high) for tile in tiles]
     return sheet(shown, min(columns, len(shown)), destination)
-
-
-def before_and_after(columns: Sequence[tuple[NDArray[Any], ...]], names: Sequence[str], destination: Path) -> Path:
-    """Rows of (C, H, W) pictures shown alike: the limits of each row are those of its last picture."""
-    shown = []
-    for row in columns:
-        last = np.asarray(row[-1], dtype=float)
-        low = [float(np.nanpercentile(plane, 1)) for plane in last]
-        high = [float(np.nanpercentile(plane, 99)) for plane in last]
-        shown += [visible(picture, names, low, high) for picture in row]
-    return sheet(shown, len(columns[0]), destination)
