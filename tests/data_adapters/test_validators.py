@@ -11,6 +11,8 @@ import nibabel
 import numpy as np
 import pytest
 from adapter_factories import dicom_series, geotiff, nifti, noise, only, patch, provenance, template
+from dicom_factories import enhanced
+from pydicom import dcmread
 
 from data_adapters import Channel, Window, adapter, phantoms
 
@@ -209,3 +211,50 @@ def test_rio_cogeo_still_takes_a_filled_cog_for_one(tmp_path):
     tool("rio")
     validate = pytest.importorskip("rio_cogeo.cogeo").cog_validate
     assert validate(out)[0]
+
+
+ROWS = {"upright": 0.0, "tilted": 0.3}
+
+
+def upsampled(scene, out, factor):
+    """A scene with so many steps for each of its own, every new slice of one value."""
+    finer = scene.finer(factor)
+    return finer.write_filled(out, [patch(finer, i, finer.plane, 40 + i) for i in finer.missing()], provenance())
+
+
+@pytest.mark.parametrize("row", ROWS)
+@pytest.mark.parametrize("lost", [(), (3, 4)])
+def test_a_finer_series_passes_and_reassembles(tmp_path, row, lost):
+    phantoms.write_ct(tmp_path / "in", phantoms.ct_volume(1, SIZE, 8), 1, leave_out=lost)
+    for path in (tmp_path / "in").iterdir():
+        image = dcmread(path)
+        x, y, z = image.ImagePositionPatient
+        image.ImagePositionPatient = [x, float(y) + ROWS[row] * float(z), z]
+        image.save_as(path)
+    *files, _made = upsampled(only(tmp_path / "in"), tmp_path / "out", 2)
+    assert all(errors(run("dciodvfy", path)[1]) == [] for path in files[:5])
+    assert errors(run("dcentvfy", *files, *(tmp_path / "in").iterdir())[1]) == []
+    (tmp_path / "nii").mkdir()
+    status, said = run("dcm2niix", "-b", "n", "-z", "n", "-f", "v", "-o", tmp_path / "nii", tmp_path / "out")
+    assert status == 0 and not re.search(r"missing|varies|unequal|error", said, re.IGNORECASE), said
+    # Of a tilted series it makes an upright volume, too.
+    volume = nibabel.load(tmp_path / "nii" / "v.nii")
+    assert volume.shape == (SIZE, SIZE, 15) and volume.header.get_zooms()[2] == pytest.approx(1.25)
+    values = only(tmp_path / "out").read(0, 15).values[0]
+    assert np.array_equal(np.asanyarray(volume.dataobj)[:, ::-1].transpose(2, 1, 0), values)
+
+
+def test_frames_put_into_an_enhanced_object_give_no_new_error_and_reassemble(tmp_path):
+    source = enhanced(tmp_path / "a.dcm", noise((4, 16, 20), "uint16"), [(0, 0, 2.0 * i) for i in range(4)])
+    path, _made = upsampled(only(source), tmp_path / "out", 4)
+    assert set(errors(run("dciodvfy", path)[1])) <= set(errors(run("dciodvfy", source)[1]))
+    volume = reassembled(tmp_path / "out", tmp_path / "nii")
+    assert volume.shape == (20, 16, 13) and volume.header.get_zooms() == pytest.approx((0.5, 0.75, 0.5))
+    values = only(path).read(0, 13).values[0]
+    assert np.array_equal(np.asanyarray(volume.dataobj)[:, ::-1].transpose(2, 1, 0), values)
+
+
+def test_nifti_tool_accepts_a_finer_volume(tmp_path):
+    for path in upsampled(only(nifti(tmp_path / "a.nii", noise((7, 6, 5), "int16"))), tmp_path / "b.nii.gz", 3):
+        status, said = run("nifti_tool", "-check_hdr", "-check_nim", "-infiles", path)
+        assert status == 0 and not re.search(r"\*\*|FAIL|error", said), said
