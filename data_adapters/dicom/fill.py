@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from bisect import bisect
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -15,6 +16,7 @@ from data_adapters.dicom import decode, groups
 from data_adapters.dicom.common import code, contribution, decimal, decimals, save, set_pixels, uid
 from data_adapters.dicom.encode import blank, to_words
 from data_adapters.dicom.segmentation import write_made_mask
+from data_adapters.dicom.volumes import Frame
 from data_adapters.errors import Unwritable
 from data_adapters.scene import Patch, Provenance
 
@@ -38,7 +40,7 @@ LOSSY = {
 class Image(NamedTuple):
     """A DICOM object to write: the file that it is made from, its slots in order, and the source's frame of each.
 
-    A slot that was empty has the frame of its nearest neighbour, and is in ``fresh``.
+    A slot that was empty has the frame of a neighbour, and is in ``fresh``.
     """
 
     path: Path
@@ -66,8 +68,9 @@ def write_filled_series(
     made: dict[int, list[Patch]] = {}
     for patch in patches:
         made.setdefault(patch.slice, []).append(patch)
-    locations = _locations(scene)
-    images = _images(scene, made)
+    headers = {path: decode.read_header(path) for path in scene.files} if None in scene.slots else {}
+    locations = _locations(scene, headers)
+    images = _images(scene, made, headers)
     alone = len(images) == 1 and destination.suffix.lower() == ".dcm"
     written = []
     for image in images:
@@ -90,36 +93,46 @@ def write_filled_series(
     return written
 
 
-def _images(scene: DicomScene, made: dict[int, list[Patch]]) -> list[Image]:
+def _images(scene: DicomScene, made: dict[int, list[Patch]], headers: Mapping[Path, Dataset]) -> list[Image]:
     """The objects to write; a gap that nothing was made for stays a gap."""
-    there = [index for index, slot in enumerate(scene.slots) if slot is not None]
+    donors = _donors(scene, headers)
     several: dict[Path, list[int]] = {}
     images = []
     for index, slot in enumerate(scene.slots):
         if slot is None and index not in made:
             continue
-        donor = slot or scene.slots[_nearest(there, index)]
-        assert donor is not None
+        donor = slot or donors[index]
         if donor.frame is None:
             images.append(Image(donor.path, (index,), (0,), frozenset([index] if slot is None else [])))
         else:
             several.setdefault(donor.path, []).append(index)
     for path, slots in several.items():
-        images.append(_multi_frame(scene, path, slots))
+        images.append(_multi_frame(scene, path, slots, donors))
     return images
 
 
-def _multi_frame(scene: DicomScene, path: Path, slots: Sequence[int]) -> Image:
+def _donors(scene: DicomScene, headers: Mapping[Path, Dataset]) -> dict[int, Frame]:
+    """Whose header and rescale each gap takes: the nearest slice's, but of its two neighbours' that with more room.
+
+    They differ where each slice is scaled to its own largest value, as in PET.
+    """
+    there = [index for index, slot in enumerate(scene.slots) if slot is not None]
+    donors: dict[int, Frame] = {}
+    for gap in [index for index, slot in enumerate(scene.slots) if slot is None]:
+        after = bisect(there, gap)
+        beside = sorted(there[after - 1 : after + 1], key=lambda other: abs(other - gap))
+        frames = [slot for other in beside if (slot := scene.slots[other]) is not None]
+        donors[gap] = max(frames, key=lambda at: abs(decode.rescale(headers[at.path], at.frame or 0)[0]))
+    return donors
+
+
+def _multi_frame(scene: DicomScene, path: Path, slots: Sequence[int], donors: Mapping[int, Frame]) -> Image:
     """The source's own order of frames, with new ones between those whose neighbours they are."""
     frame_of = {slot: at.frame or 0 for slot in slots if (at := scene.slots[slot]) is not None}
     rank = np.interp(slots, list(frame_of), list(frame_of.values()))
     order = [slots[i] for i in np.argsort(rank, kind="stable")]
-    donors = [_nearest(frame_of, slot) for slot in order]
-    return Image(path, tuple(order), tuple(frame_of[d] for d in donors), frozenset(set(slots) - set(frame_of)))
-
-
-def _nearest(slots: Iterable[int], slot: int) -> int:
-    return min(slots, key=lambda other: abs(other - slot))
+    frames = tuple(frame_of[slot] if slot in frame_of else donors[slot].frame or 0 for slot in order)
+    return Image(path, tuple(order), frames, frozenset(set(slots) - set(frame_of)))
 
 
 def _filled(
@@ -247,7 +260,7 @@ def _forget_overlays(dataset: Dataset) -> None:
         del dataset[tag]
 
 
-def _locations(scene: DicomScene) -> NDArray[np.float64] | None:
+def _locations(scene: DicomScene, headers: Mapping[Path, Dataset]) -> NDArray[np.float64] | None:
     """SliceLocation of every slot in mm, where a gap is to have one; None where those that are stated are no row.
 
     It runs from an origin of the scanner's choice, one way or the other (PS3.3 C.7.6.2.1.2).
@@ -255,7 +268,7 @@ def _locations(scene: DicomScene) -> NDArray[np.float64] | None:
     there = {index: slot.path for index, slot in enumerate(scene.slots) if slot is not None and slot.frame is None}
     if len(there) in (0, 1, len(scene.slots)):
         return None
-    stated = [decode.read_header(path).get("SliceLocation") for path in there.values()]
+    stated = [headers[path].get("SliceLocation") for path in there.values()]
     if any(value is None for value in stated):
         return None
     values = np.array([float(value) for value in stated])

@@ -142,6 +142,20 @@ def test_locations_count_on_where_they_count(tmp_path, locations, expected):
     assert told[1::2] == ([None] * 3 if expected is None else pytest.approx(expected))
 
 
+def test_values_between_slices_of_different_scales_have_room(tmp_path):
+    """As in PET, where each slice has a rescale of its own; a new one takes that which holds both."""
+    folder = dicom_series(tmp_path / "in", np.full((3, 8, 10), 4000, "uint16"), rescale=(1.0, 0.0), bits=12)
+    for path, slope in zip(sorted(folder.iterdir()), (1.0, 5.0, 2.0), strict=True):
+        image = dcmread(path)
+        image.RescaleSlope = slope
+        image.save_as(path)
+    finer = only(folder).finer(4)
+    between = np.interp(range(9), [0, 4, 8], [4000.0, 20000, 8000])
+    patches = [patch(finer, i, finer.plane, between[i]) for i in finer.missing()]
+    finer.write_filled(tmp_path / "out", patches, provenance())
+    assert np.allclose(only(tmp_path / "out").read(0, 9).values[0, :, 0, 0], between, atol=2.5)
+
+
 def test_frames_are_put_between_those_of_an_enhanced_object(tmp_path):
     scene = SCENES["enhanced MR"](tmp_path / "in")
     finer, (path, _made) = filled(scene, tmp_path / "out")
