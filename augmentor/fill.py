@@ -116,6 +116,8 @@ def fill(
     if spacing is not None:
         scene = find.refined(scene, spacing)
     holes, said = find.find(scene, Path(mask) if mask else None, mask_means, extrapolate=extrapolate)
+    if spacing is not None:
+        said += f" of {scene.shape[1]} that lie {scene.grid.spacing[0]:.4g} {scene.grid.unit} apart"
     holes = grown(holes, scene, grow)
     chosen = None if prior_only else choose_run(scene, run, runs)
     view = View(scene, holes, scaling(scene, holes, chosen))

@@ -101,7 +101,7 @@ def test_slices_come_as_near_as_asked_and_those_there_stay(tmp_path: Path, name:
     make, spacing, factor = FINER[name]
     source = make(tmp_path)
     out = tmp_path / ("out" if source.is_dir() else "out.nii.gz")
-    fill(source, out, "--spacing", spacing)
+    said = fill(source, out, "--spacing", spacing).output
     before, after = only(source), only(out)
     count = (before.shape[1] - 1) * factor + 1
     assert after.shape[1] == count and after.grid.spacing[0] == pytest.approx(before.grid.spacing[0] / factor)
@@ -110,6 +110,7 @@ def test_slices_come_as_near_as_asked_and_those_there_stay(tmp_path: Path, name:
     if source.is_dir():
         wanted = slope(np.linspace(EVEN[0], EVEN[-1], count))
         assert np.abs(values(out) - wanted).max() <= 0.51
+    assert f" of {count} that lie {after.grid.spacing[0]:.4g} mm apart" in said
     made = json.loads((tmp_path / f"{out.name}.json").read_text())
     assert made["pixels"] == (count - len(there)) * SIDE * SIDE
 
