@@ -18,7 +18,6 @@ from augmentor.filling.show import show
 from augmentor.filling.spool import Spool
 from augmentor.filling.view import View
 from augmentor.holes import find
-from augmentor.holes.grow import grown
 from augmentor.holes.hide import Judged
 from augmentor.opening import opened
 from augmentor.run import TOOL, Run, tool_version
@@ -115,10 +114,9 @@ def fill(
     deliver.check(scene.format)
     if spacing is not None:
         scene = find.refined(scene, spacing)
-    holes, said = find.find(scene, Path(mask) if mask else None, mask_means, extrapolate=extrapolate)
+    holes, said = find.find(scene, Path(mask) if mask else None, mask_means, grow=grow, extrapolate=extrapolate)
     if spacing is not None:
         said += f" of {scene.shape[1]} that lie {scene.grid.spacing[0]:.4g} {scene.grid.unit} apart"
-    holes = grown(holes, scene, grow)
     chosen = None if prior_only else choose_run(scene, run, runs)
     view = View(scene, holes, scaling(scene, holes, chosen))
     if not anything(view):

@@ -41,15 +41,13 @@ class Rehearsal:
     """A scene's own observed parts, hidden as its holes are: to choose a prior by, to learn from, to judge by."""
 
     def __init__(self, view: View, tile: tuple[int, ...] = TILE, seed: int = 0) -> None:
-        learn, aside = columns(view, tile, seed)
         self.view = view
         self.tile = tile
         self.seed = seed
         self.gaps = [gap for gap in view.gaps() if gap > 0] or list(GAPS)
         # Holes that are whole slices are all there is, or none of them is.
         self.whole = 1.0 if view.gaps() else 0.0
-        self.learn = learn
-        self.aside = aside
+        self.learn, self.aside = columns(view, tile, self.gaps, seed)
 
     def hider(self, columns: Sequence[Column], seed: int, prior: str, passed_over: float = 0.0) -> Hider:
         return Hider(

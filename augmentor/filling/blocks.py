@@ -61,6 +61,9 @@ def _block(view: View, answer: Answer, block: Window, fresh: Mask) -> Iterator[M
             where=view.scene.path,
             do="give a smaller mask, or a stack with other dates",
         )
+    if view.volume:
+        # What no slice shows, as the corners around a CT's circle, is no part of the patient.
+        made = made & np.asarray(known.any(axis=0))[inner]
     positions = view.scene.grid.positions
     for index in map(int, wanted):
         context = look(values, known, positions, index, ~known[index], match=not view.volume, prior=answer.prior)

@@ -8,7 +8,7 @@ import numpy as np
 
 from augmentor.errors import RunError
 from augmentor.filling.view import middle
-from augmentor.holes.find import Holes
+from augmentor.holes.kinds import Holes
 from augmentor.run import Run
 from augmentor.scaling import Scaling
 from data_adapters import Scene

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
 from augmentor.filling.view import View
-from augmentor.holes.hide import Column
+from augmentor.holes.hide import Column, beside
 from augmentor.holes.priors import Mask, linear
 from augmentor.tiles import AT_ONCE, windows
 
@@ -28,22 +28,28 @@ COARSEST = 8
 """Pixels that lie within the distance of two slices, at most, for planes across them to be of use."""
 
 
-def columns(view: View, size: tuple[int, ...], seed: int) -> tuple[list[Column], list[Column]]:
+def columns(view: View, size: tuple[int, ...], gaps: Sequence[int], seed: int) -> tuple[list[Column], list[Column]]:
     """Columns to learn from, and columns to judge by, at least ``size`` large, whose truths do not meet.
 
     Those of a volume are learned from across its slices, too: what lies between two slices looks like what lies
-    between two rows as far apart (SMORE, Zhao et al. 2020, section II), and no row is missing.
+    between two rows as far apart (SMORE, Zhao et al. 2020, section II), and no row is missing. Where too few slices
+    lie together to hide ``gaps`` as wide as the real ones between them, rows alone tell.
     """
     random = np.random.default_rng(seed)
-    learn, aside = [], []
+    learn: list[Column] = []
+    aside: list[Column] = []
     for values, known in _areas(view, random):
         kept = _kept_aside(known.shape[1:], size, random)
-        aside.append(_padded(Column(values, known, view.scene.grid.positions, known & kept), size))
         own = Column(values, known, view.scene.grid.positions, known & ~kept)
-        learn.append(_padded(own, size))
-        if view.volume:
-            learn += [_padded(column, size) for column in across(own, view.scene.grid.spacing)]
-    return learn, aside
+        judged = own._replace(told=known & kept)
+        turned = list(across(own, view.scene.grid.spacing)) if view.volume else []
+        if turned and not beside(own, gaps):
+            learn += turned
+            aside += across(judged, view.scene.grid.spacing)
+        else:
+            learn += [own, *turned]
+            aside.append(judged)
+    return [_padded(column, size) for column in learn], [_padded(column, size) for column in aside]
 
 
 def _areas(view: View, random: np.random.Generator) -> Iterator[tuple[NDArray[np.float32], Mask]]:

@@ -57,9 +57,8 @@ def _row(
     low, high = (np.nanpercentile(shown[0], part, axis=(1, 2)).tolist() for part in (1, 99))
     pictures = [visible(plane, names, low, high) for plane in shown[::-1]]
     if low_high:
-        wide = np.mean(
-            np.subtract(low_high[1], low_high[0], dtype=float) / np.subtract(high, low)[:, None, None], axis=0
-        )
+        spans = np.maximum(np.subtract(high, low), 1e-12)[:, None, None]
+        wide = np.mean(np.subtract(low_high[1], low_high[0], dtype=float) / spans, axis=0)
         there = wide[wide > 0]
         pictures.append(visible(wide[None], (), [0.0], [float(np.percentile(there, 99)) if there.size else 1.0]))
     return pictures

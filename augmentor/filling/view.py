@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from augmentor.holes.find import Holes
+from augmentor.holes.kinds import Holes
 from augmentor.holes.priors import Mask
 from augmentor.scaling import Scaling
 from data_adapters import Scene, Window

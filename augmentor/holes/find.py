@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -11,31 +10,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from augmentor.errors import Extrapolation, NothingToFill, UnclearMask, WrongSpacing
+from augmentor.holes.grow import grown
+from augmentor.holes.kinds import Holes, Mask
 from augmentor.holes.quality import WORDS, Meaning
 from augmentor.tiles import windows_of
 from data_adapters import Scene, Window, open_scenes
 from data_adapters.errors import DuplicatePositions, GridMismatch
-
-Mask = NDArray[np.bool_]
-Masking = Callable[[Window], Mask]
-"""A window -> (C, S, h, w)."""
-
-
-@dataclass(frozen=True)
-class Holes:
-    """Where pixels are to be rebuilt, window by window; and, where that is more, what is not to be looked at."""
-
-    made: Masking
-    unknown: Masking | None = None
-
-    def __call__(self, window: Window) -> Mask:
-        """A window -> (C, S, h, w), True where a pixel is to be rebuilt."""
-        return self.made(window)
-
-    def hidden(self, window: Window) -> Mask:
-        """The same, and where nothing can be learned from what the file holds."""
-        return (self.unknown or self.made)(window)
-
 
 TOLERANCE = 0.05
 """Pixels that a mask may be off its scene."""
@@ -282,12 +262,15 @@ def _matching(cover: Scene, scene: Scene, mask: Path) -> list[int]:
     return list(range(scene.shape[1]))
 
 
-def find(scene: Scene, mask: Path | None, meaning: str = "", *, extrapolate: bool = False) -> tuple[Holes, str]:
+def find(
+    scene: Scene, mask: Path | None, meaning: str = "", *, grow: int = 0, extrapolate: bool = False
+) -> tuple[Holes, str]:
     """The holes of a scene and what they are called.
 
-    A mask rules where one is given: a path, or the name of a layer of the scene, as in ``masked``. Without one, holes
-    are the missing slices of a volume, and the nodata of a raster or stack. Whole slices of a volume that lie beyond
-    the last known one are only looked for, and only allowed, where it is asked to ``extrapolate``.
+    A mask rules where one is given: a path, or the name of a layer of the scene, as in ``masked``, and all that lies
+    within ``grow`` pixels of it. Without one, holes are the missing slices of a volume, and the nodata of a raster or
+    stack. Whole slices of a volume that lie beyond the last known one are only looked for, and only allowed, where it
+    is asked to ``extrapolate``.
 
     Raises:
         Extrapolation: if a mask covers all of an end of a volume.
@@ -297,7 +280,7 @@ def find(scene: Scene, mask: Path | None, meaning: str = "", *, extrapolate: boo
         # Anything but two slices at one place is interpolated by where slices lie.
         if isinstance(scene.trouble, DuplicatePositions):
             raise scene.trouble
-        holes = masked(scene, mask, meaning)
+        holes = grown(masked(scene, mask, meaning), scene, grow)
         outside = beyond(scene, holes) if scene.kind == "volume" else ()
         if outside and not extrapolate:
             raise Extrapolation(

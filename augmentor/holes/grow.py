@@ -6,7 +6,7 @@ import numpy as np
 from scipy.ndimage import binary_dilation
 from skimage.morphology import disk
 
-from augmentor.holes.find import Holes, Mask, Masking
+from augmentor.holes.kinds import Holes, Mask, Masking
 from data_adapters import Scene, Window
 
 

@@ -151,15 +151,15 @@ def runs(column: Column, gaps: Sequence[int]) -> list[slice]:
     Those between two known slices, as real gaps are, where there are such; else any between known ones.
     """
     there, told = (np.asarray(mask.any(axis=(1, 2))) for mask in (column.known, column.told))
-    inside, beside = [], []
-    for gap in gaps:
-        for first in range(1, len(there) - gap):
-            run = slice(first, first + gap)
-            if told[run].all() and there[:first].any() and there[run.stop :].any():
-                inside.append(run)
-                if there[first - 1] and there[run.stop]:
-                    beside.append(run)
-    return beside or inside
+    every = [slice(first, first + gap) for gap in gaps for first in range(1, len(there) - gap)]
+    inside = [run for run in every if told[run].all() and there[: run.start].any() and there[run.stop :].any()]
+    return [run for run in inside if there[run.start - 1] and there[run.stop]] or inside
+
+
+def beside(column: Column, gaps: Sequence[int]) -> bool:
+    """Whether any of ``runs`` lies between two known slices."""
+    there = np.asarray(column.known.any(axis=(1, 2)))
+    return any(there[run.start - 1] and there[run.stop] for run in runs(column, gaps))
 
 
 class Judged(NamedTuple):

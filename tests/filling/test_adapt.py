@@ -10,8 +10,9 @@ import pytest
 from augmentor.filling import adapt as module
 from augmentor.filling.adapt import Rehearsal, adapt
 from augmentor.filling.view import View
-from augmentor.holes.find import Holes, find
+from augmentor.holes.find import find
 from augmentor.holes.hide import Judged
+from augmentor.holes.kinds import Holes
 from augmentor.holes.priors import SUITED
 from augmentor.learners.corrector import Corrector
 from augmentor.scaling import Scaling

@@ -8,9 +8,10 @@ import pytest
 from augmentor.filling.columns import across, columns
 from augmentor.filling.view import View
 from augmentor.holes.find import find
-from augmentor.holes.hide import Column
+from augmentor.holes.hide import Column, runs
+from augmentor.holes.kinds import Holes
 from augmentor.scaling import Scaling
-from data_adapters import open_scenes, phantoms
+from data_adapters import Window, open_scenes, phantoms
 
 
 @pytest.fixture(scope="module")
@@ -27,7 +28,7 @@ def seen(path: Path, mask: Path | None = None) -> View:
 @pytest.mark.parametrize("kind", ["ct", "mr", "stack"])
 def test_nothing_is_told_twice_nor_of_a_hole(drawn: phantoms.Phantoms, kind: str) -> None:
     view = seen(getattr(drawn, kind), drawn.clouds if kind == "stack" else None)
-    learn, aside = columns(view, (32, 32), 0)
+    learn, aside = columns(view, (32, 32), (1,), 0)
     _, known = view.load(view.scene.plane)
     height, width = known.shape[1:]
     own, kept = learn[0].told[:, :height, :width], aside[0].told[:, :height, :width]
@@ -39,6 +40,28 @@ def test_nothing_is_told_twice_nor_of_a_hole(drawn: phantoms.Phantoms, kind: str
         assert column.values.shape[1:] == column.known.shape == column.told.shape
         assert len(column.positions) == len(column.known)
     assert (len(learn) > 1) == (kind != "stack")
+
+
+def alternate(view: View) -> View:
+    """Every second slice missing, so that no single slice can be hidden between two known ones."""
+
+    def every_second(window: Window) -> np.ndarray:
+        mask = np.zeros((1, view.scene.shape[1], window.height, window.width), dtype=bool)
+        mask[:, 1::2] = True
+        return mask
+
+    return View(view.scene, Holes(every_second), view.scaling)
+
+
+def test_where_no_gap_can_be_hidden_between_slices_rows_alone_tell(drawn: phantoms.Phantoms) -> None:
+    view = alternate(seen(drawn.mr))
+    learn, aside = columns(view, (32, 32), (1,), 0)
+    slices = view.scene.shape[1]
+    assert learn and aside
+    assert all(runs(column, (1,)) for column in (*learn, *aside))
+    assert all(len(column.known) != slices or column.known.all() for column in (*learn, *aside))
+    usual, _ = columns(seen(drawn.mr), (32, 32), (1,), 0)
+    assert len(learn) == len(usual) - 1
 
 
 def cube(missing: tuple[int, ...] = ()) -> Column:

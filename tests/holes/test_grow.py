@@ -7,8 +7,8 @@ import pytest
 import rasterio
 from scipy.ndimage import distance_transform_edt
 
-from augmentor.holes.find import Holes
 from augmentor.holes.grow import grown
+from augmentor.holes.kinds import Holes
 from data_adapters import Scene, Window, open_scenes
 
 
