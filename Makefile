@@ -28,7 +28,10 @@ lint: env
 
 bench: env
 	$(BIN)/python -m benchmarks.gan compare
-	$(BIN)/python -m benchmarks.fill
+	$(BIN)/python -m benchmarks.fill slices
+	$(BIN)/python -m benchmarks.fill clouds
+	$(BIN)/python -m benchmarks.fill alone
+	$(BIN)/python -m benchmarks.fill table
 
 clean:
 	rm -rf .venv demo

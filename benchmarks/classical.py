@@ -14,6 +14,7 @@ from skimage.restoration import inpaint_biharmonic
 from augmentor.holes.priors import harmonic
 
 Plane = NDArray[Any]
+COUNTS = 65535.0
 RADIUS = 5
 """Pixels that OpenCV's methods look at around each."""
 
@@ -24,8 +25,13 @@ def biharmonic(plane: Plane, hole: NDArray[np.bool_]) -> Plane:
 
 
 def _opencv(plane: Plane, hole: NDArray[np.bool_], method: int) -> Plane:
-    painted = [cv2.inpaint(p.astype(np.float32), hole.astype(np.uint8), RADIUS, method) for p in plane]
-    return np.stack(painted).astype(float)
+    painted = []
+    for channel in plane.astype(np.float64):
+        low, span = channel[~hole].min(), max(float(np.ptp(channel[~hole])), 1e-6)
+        # Its sums are off by about one count, whatever the range: made for bytes, and harmless over many counts.
+        counts = ((channel - low) / span * COUNTS).astype(np.float32)
+        painted.append(cv2.inpaint(counts, hole.astype(np.uint8), RADIUS, method) / COUNTS * span + low)
+    return np.where(hole, painted, plane)
 
 
 def gdal(plane: Plane, hole: NDArray[np.bool_]) -> Plane:

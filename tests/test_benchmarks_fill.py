@@ -1,0 +1,68 @@
+"""Filling is measured against the truth that was left out, beside answers that are what they are called."""
+
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from augmentor.fill import fill
+from augmentor.holes.find import find
+from augmentor.measures.filling import spectral_angle
+from benchmarks import fill as bench
+from benchmarks import fill_tables
+from benchmarks.classical import INSIDE
+from benchmarks.fill_cases import Case
+from data_adapters import open_scenes, phantoms
+
+
+@pytest.fixture(scope="module")
+def drawn(tmp_path_factory: pytest.TempPathFactory) -> phantoms.Phantoms:
+    return phantoms.draw_all(tmp_path_factory.mktemp("phantoms"), seed=3, radiographs=2, size=64)
+
+
+def case(drawn: phantoms.Phantoms, kind: str) -> Case:
+    holed: Path = getattr(drawn, kind)
+    mask = drawn.clouds if kind == "stack" else None
+    scene, real = open_scenes(holed)[0], open_scenes(getattr(drawn, f"{kind}_truth"))[0]
+    hole = find(scene, mask)[0](scene.plane)[0]
+    return Case(f"{kind}, every 4th slice", holed, mask, scene, real.read(0, real.shape[1]).values, hole)
+
+
+@pytest.mark.parametrize("kind", ["ct", "mr", "stack"])
+def test_a_case_is_measured_beside_every_classical_answer(
+    drawn: phantoms.Phantoms, monkeypatch: Any, tmp_path: Path, kind: str
+) -> None:
+    monkeypatch.setattr(bench, "fill", partial(fill, tiles=64))
+    record = bench.measure(case(drawn, kind), tmp_path)
+    assert record["untouched"]
+    assert 0 <= record["covered"] <= 1
+    names = {"linear", "cubic", "nearest"} if kind != "stack" else {"linear", "nearest", "median", "seasonal"}
+    assert set(record["classical"]) == names
+    for figures in (record["t2t_gan"], *record["classical"].values()):
+        assert ("sam" in figures) == (kind == "stack")
+        assert len(figures["each"]) == len(record["t2t_gan"]["each"])
+        assert min(figures["each"]) <= figures["psnr"] + 10
+    assert record["case"] in fill_tables.line(record)
+    assert f"{fill_tables.gain(record):+.2f}" in fill_tables.write([record], tmp_path / "table.md").read_text()
+
+
+@pytest.mark.parametrize("name", INSIDE)
+def test_a_flat_plane_with_a_hole_is_flat_again(name: str) -> None:
+    plane = np.stack([np.full((20, 24), 5.0), np.full((20, 24), 900.0)])
+    hole = np.zeros((20, 24), dtype=bool)
+    hole[5:12, 6:15] = True
+    made = INSIDE[name](np.where(hole, 0, plane), hole)
+    np.testing.assert_allclose(made[:, hole], plane[:, hole], rtol=2e-2)
+    np.testing.assert_allclose(made[:, ~hole], plane[:, ~hole])
+
+
+@pytest.mark.parametrize(("angle", "factor"), [(0.0, 1.0), (0.0, 7.0), (30.0, 2.0), (90.0, 1.0)])
+def test_the_spectral_angle_is_that_between_spectra_however_bright(angle: float, factor: float) -> None:
+    truth = np.zeros((2, 1, 4, 4))
+    truth[0] = 3.0
+    turned = np.radians(angle)
+    made = factor * np.stack([truth[0] * np.cos(turned), truth[0] * np.sin(turned)])
+    hole = np.ones((1, 4, 4), dtype=bool)
+    assert spectral_angle(made, truth, hole) == pytest.approx(angle, abs=1e-4)
