@@ -119,7 +119,7 @@ def adapt(rehearsal: Rehearsal, prior: str, *, start: Run | None, tiles: int = T
         for seen in range(0, tiles, schedule.batch):
             learner.step(seen)
             done = min(tiles, seen + schedule.batch)
-            if seen // CHECK != done // CHECK:
+            if seen // CHECK != done // CHECK or done == tiles:
                 error = learner.judge().error
                 waited = 0 if error < least else waited + 1
                 if error < least:
