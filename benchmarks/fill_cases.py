@@ -139,14 +139,15 @@ def _pair(clear: Path, other: Path, work: Path, bands: str) -> Case:
     images, masks = work / "images", work / "masks"
     for day, image, mask in (("2018-05-01", cloudy, own), ("2018-05-15", clear, moved)):
         _bands_of(image, images / f"S2_{day}.tif", STACKS[bands])
-        _bands_of(mask, masks / f"mask_{day}.tif", (1,))
+        _bands_of(mask, masks / f"mask_{day}.tif", (1,), place=image)
     return _under(f"{clear.stem.removesuffix('_clear')}, 1 of 2 dates, {bands}", images, masks, {"2018-05-15"})
 
 
-def _bands_of(source: Path, destination: Path, bands: tuple[int, ...]) -> None:
+def _bands_of(source: Path, destination: Path, bands: tuple[int, ...], place: Path | None = None) -> None:
+    """A copy of some bands; it lies where ``place`` does, if that is given."""
     destination.parent.mkdir(parents=True, exist_ok=True)
-    with rasterio.open(source) as data:
-        profile = {**data.profile, "count": len(bands)}
+    with rasterio.open(source) as data, rasterio.open(place or source) as there:
+        profile = {**data.profile, "count": len(bands), "crs": there.crs, "transform": there.transform}
         with rasterio.open(destination, "w", **profile) as out:
             out.write(data.read(list(bands)))
             for number, band in enumerate(bands, 1):
