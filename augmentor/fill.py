@@ -211,7 +211,9 @@ def _choose(view: View, run: Run | None, adapting: bool, tiles: int, reason: str
         return classical._replace(method=f"{_classical(view, best)} ({who} did not beat it here)")
     better = 10 * np.log10(least.error / judged.error)
     return Choice(
-        answer, f"{who}, over {_classical(view, best)} (on hidden observed parts {better:+.2f} dB over it)", judged
+        answer,
+        f"{who}, over {_classical(view, network.prior)} (on hidden observed parts {better:+.2f} dB over it)",
+        judged,
     )
 
 

@@ -321,3 +321,21 @@ def test_a_hole_with_nothing_around_it_says_so(tmp_path: Path) -> None:
     result = augmentor(*words)
     assert result.exit_code == 2 and result.stderr.splitlines()[-1].startswith("TooLittleContext: "), result.output
     assert everything(tmp_path) == before
+
+
+def test_a_new_slice_has_no_values_where_no_slice_shows_any(tmp_path: Path) -> None:
+    folder = series(tmp_path / "ct")
+    for path in folder.iterdir():
+        image = dcmread(path)
+        image.add_new("PixelPaddingValue", "US", 4000)
+        pixels = image.pixel_array.copy()
+        pixels[:6] = 4000
+        image.PixelData = pixels.tobytes()
+        image.save_as(path)
+    sorted(folder.iterdir())[2].unlink()
+    fill(folder, tmp_path / "out")
+    scene = only(tmp_path / "out")
+    filled = scene.read(2, 1)
+    assert not filled.valid[0, 0, :6].any()
+    assert filled.valid[0, 0, 6:].all()
+    np.testing.assert_allclose(filled.values[0, 0, 6:], slope(EVEN)[2, 6:], atol=1)

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-import torch
-
 from augmentor.adversary.ema import averaged_copy
 from augmentor.filling.answer import Answer, over_planes
 from augmentor.filling.columns import columns
@@ -14,7 +12,7 @@ from augmentor.holes.context import channels
 from augmentor.holes.hide import GAPS, Column, Hidden, Hider
 from augmentor.holes.priors import SUITED
 from augmentor.learners.corrector import NOISE, PASSED_OVER, Corrector
-from augmentor.networks import load_generator
+from augmentor.networks import device, load_generator
 from augmentor.progress import progress
 from augmentor.recipe import Game, Model
 from augmentor.run import Facts, Run
@@ -110,11 +108,11 @@ def adapt(rehearsal: Rehearsal, prior: str, *, start: Run | None, tiles: int = T
         facts,
         rehearsal.hider(rehearsal.learn, 3, prior, PASSED_OVER),
         rehearsal.hider(rehearsal.aside, 4, prior).draw(JUDGED_ON),
-        torch.device("cpu"),
+        device("auto"),
     )
     if start is not None:
         learner.start_from(start, 0)
-    best, least, waited = averaged_copy(learner.average), learner.judge().error, 0
+    best, least, waited = averaged_copy(learner.average).cpu(), learner.judge().error, 0
     with progress(f"learn on {scene.name}", tiles) as advance:
         for seen in range(0, tiles, schedule.batch):
             learner.step(seen)
@@ -123,7 +121,7 @@ def adapt(rehearsal: Rehearsal, prior: str, *, start: Run | None, tiles: int = T
                 error = learner.judge().error
                 waited = 0 if error < least else waited + 1
                 if error < least:
-                    best, least = averaged_copy(learner.average), error
+                    best, least = averaged_copy(learner.average).cpu(), error
                 if waited == PATIENCE:
                     break
             advance(done, "")

@@ -48,7 +48,8 @@ def rebuilt(view: View, answer: Answer) -> Iterator[Made]:
 
 
 def _block(view: View, answer: Answer, block: Window, fresh: Mask) -> Iterator[Made]:
-    made = view.holes(block) & fresh
+    holes = view.holes(block)
+    made = holes & fresh
     wanted = np.flatnonzero(made.any(axis=(0, 2, 3)))
     if not len(wanted):
         return
@@ -61,16 +62,15 @@ def _block(view: View, answer: Answer, block: Window, fresh: Mask) -> Iterator[M
             where=view.scene.path,
             do="give a smaller mask, or a stack with other dates",
         )
-    if view.volume:
-        # What no slice shows, as the corners around a CT's circle, is no part of the patient.
-        made = made & np.asarray(known.any(axis=0))[inner]
     positions = view.scene.grid.positions
     for index in map(int, wanted):
         context = look(values, known, positions, index, ~known[index], match=not view.volume, prior=answer.prior)
         found = answer(context)
         values_made = view.scaling.to_physical(found.values)[:, *inner]
         half = view.scaling.extent(found.half)[:, *inner]
-        yield Patch(index, block, values_made, made[:, index]), half
+        # What no slice shows, as the corners around a CT's circle, is no part of the patient, nor of a new slice.
+        shown = np.asarray(known.any(axis=0))[inner] if view.volume and holes[:, index].all() else True
+        yield Patch(index, block, values_made, made[:, index] & shown), half
 
 
 def _widen(block: Window, scene: Scene) -> tuple[Window, tuple[slice, slice]]:
