@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
@@ -54,6 +54,15 @@ def windows(height: int, width: int, size: tuple[int, ...], overlap: float) -> I
     for row in starts(height, rows, overlap):
         for column in starts(width, columns, overlap):
             yield Window(row, column, rows, columns)
+
+
+def widened(window: Window, pixels: int, plane: Sequence[int]) -> tuple[Window, tuple[slice, slice]]:
+    """A window and so many pixels around it, as far as the plane reaches; and where the window lies in that."""
+    top, left = max(0, window.row - pixels), max(0, window.column - pixels)
+    bottom = min(plane[0], window.row + window.height + pixels)
+    right = min(plane[1], window.column + window.width + pixels)
+    inner = Window(window.row - top, window.column - left, window.height, window.width)
+    return Window(top, left, bottom - top, right - left), inner.slices
 
 
 class Cut(NamedTuple):

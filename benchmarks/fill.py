@@ -29,7 +29,7 @@ from augmentor.holes.priors import ALONG
 from augmentor.measures.filling import closeness, spectral_angle
 from benchmarks import fill_cases, fill_tables
 from benchmarks.classical import INSIDE
-from benchmarks.fill_cases import Case
+from benchmarks.fill_cases import Build, Case
 from benchmarks.machine import machine
 
 ROOT = Path(__file__).parent.parent
@@ -62,8 +62,7 @@ def classical(case: Case) -> Iterator[tuple[str, Values]]:
             made[:, 0] = inpaint(np.where(case.hole[0], 0, made[:, 0]), case.hole[0])
             yield name, made
         return
-    holes = _holes(case)
-    known = pixels.valid.all(axis=0) & ~holes
+    known = pixels.valid.all(axis=0) & ~case.hidden
     values = np.where(known, pixels.values, 0).astype(np.float64)
     names = (
         ["linear", "cubic", "nearest"] if case.scene.kind == "volume" else ["linear", "nearest", "median", "seasonal"]
@@ -74,13 +73,6 @@ def classical(case: Case) -> Iterator[tuple[str, Values]]:
             answer, _ = ALONG[name](values, known, case.scene.grid.positions, index)
             made[:, index] = np.where(case.hole[index], answer, made[:, index])
         yield name, made
-
-
-def _holes(case: Case) -> NDArray[np.bool_]:
-    """Everything that is hidden in a case, whether it is judged or not."""
-    from augmentor.holes.find import find
-
-    return np.asarray(find(case.scene, case.mask)[0](case.scene.plane).any(axis=0))
 
 
 def whole(path: Path, like: Case) -> Values:
@@ -100,7 +92,6 @@ def measure(case: Case, work: Path) -> dict[str, Any]:
     low, high = (whole(work / f"filled_{side}{suffix}", case) for side in ("low", "high"))
     inside = np.broadcast_to(case.hole, case.truth.shape)
     covered = ((low <= case.truth) & (case.truth <= high))[inside].mean()
-    holes = _holes(case)
     rivals = {name: figures(answer, case) for name, answer in classical(case)}
     return {
         "case": case.name,
@@ -112,24 +103,24 @@ def measure(case: Case, work: Path) -> dict[str, Any]:
         "covered": round(float(covered), 4),
         "cpu_seconds": round(spent, 1),
         "voxels": int(np.prod(case.scene.shape)),
-        "untouched": bool(np.array_equal(made[:, ~holes], case.scene.read(0, case.scene.shape[1]).values[:, ~holes])),
+        "untouched": bool(
+            np.array_equal(made[:, ~case.hidden], case.scene.read(0, case.scene.shape[1]).values[:, ~case.hidden])
+        ),
     }
 
 
-def run(
-    cases: Callable[[Path, Path], Iterable[Callable[[], Case]]], data: Path, names: tuple[str, ...], again: bool
-) -> None:
+def run(cases: Callable[[Path, Path], Iterable[Build]], data: Path, names: tuple[str, ...], again: bool) -> None:
     """Every case whose record is not there yet, one record each."""
     with tempfile.TemporaryDirectory() as folder:
-        for number, build in enumerate(cases(data, Path(folder) / "cases")):
-            case = build()
+        for number, (name, build) in enumerate(cases(data, Path(folder) / "cases")):
             there = {record["case"] for record in records()}
-            if (names and case.name not in names) or (case.name in there and not again):
+            if (names and name not in names) or (name in there and not again):
                 continue
+            case = build()
             out = Path(folder) / f"out{number}"
             out.mkdir()
             record = {**measure(case, out), **machine()}
-            kept = [r for r in records() if r["case"] != case.name]
+            kept = [r for r in records() if r["case"] != name]
             RECORDS.write_text("".join(json.dumps(r) + "\n" for r in [*kept, record]))
             click.echo(fill_tables.line(record))
 
@@ -144,7 +135,7 @@ def main() -> None:
     """Measure filling."""
 
 
-def _command(name: str, cases: Callable[[Path, Path], Iterable[Callable[[], Case]]], about: str) -> None:
+def _command(name: str, cases: Callable[[Path, Path], Iterable[Build]], about: str) -> None:
     @main.command(name, help=about)
     @click.option("--data", type=click.Path(path_type=Path), default=ROOT.parent / "shared/data")
     @click.option("--case", "names", multiple=True, help="Only these.")

@@ -6,7 +6,7 @@ import csv
 import shutil
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from functools import partial
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
@@ -16,9 +16,8 @@ import rasterio
 from numpy.typing import NDArray
 
 from augmentor.holes.find import find
+from augmentor.holes.kinds import Mask
 from data_adapters import Scene, open_scenes
-
-Mask = NDArray[np.bool_]
 
 
 @dataclass(frozen=True)
@@ -31,6 +30,15 @@ class Case:
     scene: Scene
     truth: NDArray[Any]
     hole: Mask
+
+    @cached_property
+    def hidden(self) -> Mask:
+        """Everything that is to be rebuilt (S, H, W), whether it is judged or not."""
+        return np.asarray(find(self.scene, self.mask)[0](self.scene.plane).any(axis=0))
+
+
+Build = tuple[str, Callable[[], Case]]
+"""What a case is called, and what makes its files."""
 
 
 PATTERNS: dict[str, Callable[[int], bool]] = {
@@ -63,11 +71,12 @@ ALONE = {
 STACKS = {"13 bands": tuple(range(1, 14)), "4 bands": (2, 3, 4, 8)}
 
 
-def volumes(data: Path, work: Path) -> Iterator[Callable[[], Case]]:
+def volumes(data: Path, work: Path) -> Iterator[Build]:
     """Every volume without some of its slices."""
     for pattern, left_out in PATTERNS.items():
         for name, path in VOLUMES.items():
-            yield partial(_volume, f"{name}, {pattern}", data / path, work / name / pattern, left_out)
+            called = f"{name}, {pattern}"
+            yield called, partial(_volume, called, data / path, work / name / pattern, left_out)
 
 
 def _volume(name: str, source: Path, folder: Path, left_out: Callable[[int], bool]) -> Case:
@@ -103,19 +112,21 @@ def _leave_out_slices(source: Path, folder: Path, left_out: Callable[[int], bool
     return folder / source.name
 
 
-def stacks(data: Path, work: Path) -> Iterator[Callable[[], Case]]:
+def stacks(data: Path, work: Path) -> Iterator[Build]:
     """Clear dates of real stacks under the real masks of cloudy ones."""
     series = data / "satellite_timeseries"
     for bands in STACKS:
-        yield partial(_rome, series, work / "rome" / bands, bands)
+        called = f"Rome, 7 of 30 dates, {bands}"
+        yield called, partial(_rome, called, series, work / "rome" / bands, bands)
     pairs = sorted((series / "sen12mscr_pairs").glob("*_clear.tif"))
     for bands in STACKS:
         for number, path in enumerate(pairs):
             other = pairs[(number + 1) % len(pairs)]
-            yield partial(_pair, path, other, work / path.stem / bands, bands)
+            called = f"{path.stem.removesuffix('_clear')}, 1 of 2 dates, {bands}"
+            yield called, partial(_pair, called, path, other, work / path.stem / bands, bands)
 
 
-def _rome(series: Path, work: Path, bands: str) -> Case:
+def _rome(name: str, series: Path, work: Path, bands: str) -> Case:
     """Every other clear date of 2018 under the clouds of a partly cloudy one."""
     with (series / "s2_rome_west_dates.csv").open() as stream:
         rows = list(csv.DictReader(stream))
@@ -129,10 +140,10 @@ def _rome(series: Path, work: Path, bands: str) -> Case:
         shutil.copy(moved, masks / f"S2_cloud_{day}.tif")
     for path in sorted((series / "s2_rome_west").glob("*.tif")):
         _bands_of(path, images / path.name, STACKS[bands])
-    return _under(f"Rome, 7 of 30 dates, {bands}", images, masks, set(judged))
+    return _under(name, images, masks, set(judged))
 
 
-def _pair(clear: Path, other: Path, work: Path, bands: str) -> Case:
+def _pair(name: str, clear: Path, other: Path, work: Path, bands: str) -> Case:
     """A clear date under another place's clouds, beside one other date, under its own."""
     cloudy, own = (clear.with_name(clear.name.replace("_clear", what)) for what in ("_cloudy", "_mask"))
     moved = other.with_name(other.name.replace("_clear", "_mask"))
@@ -140,7 +151,7 @@ def _pair(clear: Path, other: Path, work: Path, bands: str) -> Case:
     for day, image, mask in (("2018-05-01", cloudy, own), ("2018-05-15", clear, moved)):
         _bands_of(image, images / f"S2_{day}.tif", STACKS[bands])
         _bands_of(mask, masks / f"mask_{day}.tif", (1,), place=image)
-    return _under(f"{clear.stem.removesuffix('_clear')}, 1 of 2 dates, {bands}", images, masks, {"2018-05-15"})
+    return _under(name, images, masks, {"2018-05-15"})
 
 
 def _bands_of(source: Path, destination: Path, bands: tuple[int, ...], place: Path | None = None) -> None:
@@ -161,11 +172,12 @@ def _under(name: str, images: Path, masks: Path, judged: set[str]) -> Case:
     return Case(name, images, masks, scene, scene.read(0, scene.shape[1]).values, hole & chosen)
 
 
-def alone(data: Path, work: Path) -> Iterator[Callable[[], Case]]:
+def alone(data: Path, work: Path) -> Iterator[Build]:
     """Single dates under real clouds from elsewhere."""
     masks = sorted((data / "satellite_timeseries/sen12mscr_pairs").glob("*_mask.tif"))
     for number, (name, path) in enumerate(ALONE.items()):
-        yield partial(_alone, f"{name}, one date", data / path, masks, work / name, number)
+        called = f"{name}, one date"
+        yield called, partial(_alone, called, data / path, masks, work / name, number)
 
 
 def _alone(name: str, source: Path, masks: list[Path], work: Path, first: int) -> Case:

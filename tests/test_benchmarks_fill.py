@@ -17,11 +17,6 @@ from benchmarks.fill_cases import Case
 from data_adapters import open_scenes, phantoms
 
 
-@pytest.fixture(scope="module")
-def drawn(tmp_path_factory: pytest.TempPathFactory) -> phantoms.Phantoms:
-    return phantoms.draw_all(tmp_path_factory.mktemp("phantoms"), seed=3, radiographs=2, size=64)
-
-
 def case(drawn: phantoms.Phantoms, kind: str) -> Case:
     holed: Path = getattr(drawn, kind)
     mask = drawn.clouds if kind == "stack" else None

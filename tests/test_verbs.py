@@ -38,11 +38,6 @@ CHEST = ("conditions.finding.column=finding", "data.group=patient", *SMALL)
 
 
 @pytest.fixture(scope="session")
-def drawn(tmp_path_factory: pytest.TempPathFactory) -> phantoms.Phantoms:
-    return phantoms.draw_all(tmp_path_factory.mktemp("phantoms"), seed=3, radiographs=40, size=64)
-
-
-@pytest.fixture(scope="session")
 def runs(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("runs")
 

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import numpy as np
+
 from augmentor.adversary.ema import averaged_copy
 from augmentor.filling.answer import Answer, over_planes
 from augmentor.filling.columns import columns
 from augmentor.filling.view import View
 from augmentor.holes.context import channels
-from augmentor.holes.hide import GAPS, Column, Hidden, Hider
+from augmentor.holes.hide import GAPS, Column, Hidden, Hider, judge
 from augmentor.holes.priors import SUITED
 from augmentor.learners.corrector import NOISE, PASSED_OVER, Corrector
 from augmentor.networks import device, load_generator
@@ -42,9 +44,10 @@ class Rehearsal:
         self.view = view
         self.tile = tile
         self.seed = seed
-        self.gaps = [gap for gap in view.gaps() if gap > 0] or list(GAPS)
+        gaps = view.gaps()
+        self.gaps = gaps or list(GAPS)
         # Holes that are whole slices are all there is, or none of them is.
-        self.whole = 1.0 if view.gaps() else 0.0
+        self.whole = 1.0 if gaps else 0.0
         self.learn, self.aside = columns(view, tile, self.gaps, seed)
 
     def hider(self, columns: Sequence[Column], seed: int, prior: str, passed_over: float = 0.0) -> Hider:
@@ -62,9 +65,7 @@ class Rehearsal:
     @property
     def possible(self) -> bool:
         """Whether enough is observed to hide any of it."""
-        return all(self.hider(part, 0, "linear").share.sum() > 0 for part in (self.learn, self.aside) if part) and bool(
-            self.learn and self.aside
-        )
+        return all(part and self.hider(part, 0, "linear").share.any() for part in (self.learn, self.aside))
 
     def judged_by(self, prior: str) -> Hidden:
         """Parts that nothing was learned from."""
@@ -78,7 +79,7 @@ class Rehearsal:
         errors = {}
         for prior in suited:
             hidden = self.hider(self.aside, 1, prior).draw(COMPARED_ON)
-            errors[prior] = float((((hidden.truth - hidden.prior) * hidden.hole) ** 2).sum() / hidden.hole.sum())
+            errors[prior] = judge(np.zeros_like(hidden.prior), hidden).prior_error
         return min(errors, key=lambda prior: errors[prior])
 
 

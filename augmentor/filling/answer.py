@@ -81,18 +81,23 @@ class Answer:
             corrections = np.stack([feathered(told) * self.network(told, None) for told in hidden.told])
         judged = judge(corrections, hidden)
         chosen = replace(self, gain=judged.gain)
-        best = hidden.prior + np.array(judged.gain, np.float32)[:, None, None] * corrections
+        best = hidden.prior + chosen._gain * corrections
         spread = np.stack([chosen._spread(told) for told in hidden.told])
         return replace(chosen, doubt=Doubt.calibrated(hidden.truth - best, spread, hidden.hole)), judged
 
     def __call__(self, context: Context) -> Rebuilt:
         """The slice that ``context`` tells of."""
         values = context.prior
-        if self.network is not None and any(self.gain):
+        if network := self.followed:
             noise = self._noise(context.told, 0) if self.sharp else None
-            values = values + feathered(context.told) * self._gain * self.network(context.told, noise)
+            values = values + feathered(context.told) * self._gain * network(context.told, noise)
         half = np.zeros_like(values) if self.doubt is None else self.doubt.half(self._spread(context.told))
         return Rebuilt(values, half)
+
+    @property
+    def followed(self) -> Correct | None:
+        """The network, if it is followed at all."""
+        return self.network if any(self.gain) else None
 
     @property
     def _gain(self) -> NDArray[np.float32]:
@@ -100,8 +105,8 @@ class Answer:
 
     def _spread(self, told: NDArray[np.float32]) -> NDArray[np.float32]:
         """How far samples lie apart (C, h, w); how far the neighbours do, where the prior answers alone."""
-        if self.network is not None and any(self.gain):
-            samples = [self._gain * self.network(told, self._noise(told, n)) for n in range(SAMPLES)]
+        if network := self.followed:
+            samples = [self._gain * network(told, self._noise(told, n)) for n in range(SAMPLES)]
             return np.asarray(np.std(samples, axis=0))
         count = image_channels(told)
         before, after = told[count + 1 : 2 * count + 1], told[2 * count + 1 : 3 * count + 1]

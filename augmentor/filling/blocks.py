@@ -13,8 +13,8 @@ from augmentor.filling.view import View
 from augmentor.holes.context import look
 from augmentor.holes.priors import Mask
 from augmentor.progress import progress
-from augmentor.tiles import windows
-from data_adapters import Patch, Scene, Window
+from augmentor.tiles import widened, windows
+from data_adapters import Patch, Window
 
 BLOCK = 256
 """Side of the blocks that are read and filled one by one."""
@@ -53,7 +53,7 @@ def _block(view: View, answer: Answer, block: Window, fresh: Mask) -> Iterator[M
     wanted = np.flatnonzero(made.any(axis=(0, 2, 3)))
     if not len(wanted):
         return
-    wide, inner = _widen(block, view.scene)
+    wide, inner = widened(block, MARGIN, view.scene.shape[2:])
     values, known = view.load(wide)
     if not known.any():
         raise TooLittleContext(
@@ -71,12 +71,3 @@ def _block(view: View, answer: Answer, block: Window, fresh: Mask) -> Iterator[M
         # What no slice shows, as the corners around a CT's circle, is no part of the patient, nor of a new slice.
         shown = np.asarray(known.any(axis=0))[inner] if view.volume and holes[:, index].all() else True
         yield Patch(index, block, values_made, made[:, index] & shown), half
-
-
-def _widen(block: Window, scene: Scene) -> tuple[Window, tuple[slice, slice]]:
-    """The block with a margin, and where the block lies in it."""
-    top, left = max(0, block.row - MARGIN), max(0, block.column - MARGIN)
-    bottom = min(scene.shape[2], block.row + block.height + MARGIN)
-    right = min(scene.shape[3], block.column + block.width + MARGIN)
-    inner = Window(block.row - top, block.column - left, block.height, block.width)
-    return Window(top, left, bottom - top, right - left), inner.slices

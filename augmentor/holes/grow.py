@@ -7,6 +7,7 @@ from scipy.ndimage import binary_dilation
 from skimage.morphology import disk
 
 from augmentor.holes.kinds import Holes, Mask, Masking
+from augmentor.tiles import widened
 from data_adapters import Scene, Window
 
 
@@ -17,12 +18,9 @@ def grown(holes: Holes, scene: Scene, pixels: int) -> Holes:
 
     def larger(of: Masking) -> Masking:
         def mask(window: Window) -> Mask:
-            top, left = max(0, window.row - pixels), max(0, window.column - pixels)
-            bottom = min(scene.shape[2], window.row + window.height + pixels)
-            right = min(scene.shape[3], window.column + window.width + pixels)
-            found = binary_dilation(of(Window(top, left, bottom - top, right - left)), disk(pixels)[None, None])
-            own = Window(window.row - top, window.column - left, window.height, window.width)
-            return np.asarray(found[:, :, *own.slices] & scene.covered(window))
+            wide, inner = widened(window, pixels, scene.shape[2:])
+            found = binary_dilation(of(wide), disk(pixels)[None, None])
+            return np.asarray(found[:, :, *inner] & scene.covered(window))
 
         return mask
 

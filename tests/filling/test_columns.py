@@ -14,11 +14,6 @@ from augmentor.scaling import Scaling
 from data_adapters import Window, open_scenes, phantoms
 
 
-@pytest.fixture(scope="module")
-def drawn(tmp_path_factory: pytest.TempPathFactory) -> phantoms.Phantoms:
-    return phantoms.draw_all(tmp_path_factory.mktemp("phantoms"), seed=3, radiographs=2, size=64)
-
-
 def seen(path: Path, mask: Path | None = None) -> View:
     scene = open_scenes(path)[0]
     holes, _ = find(scene, mask)

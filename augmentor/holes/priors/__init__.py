@@ -1,5 +1,6 @@
 """Classical answers to a hole."""
 
+from augmentor.holes.kinds import Mask
 from augmentor.holes.priors.along import (
     ALONG,
     SUITED,
@@ -14,7 +15,7 @@ from augmentor.holes.priors.along import (
     seasonal,
 )
 from augmentor.holes.priors.inside import harmonic
-from augmentor.holes.priors.kinds import Mask, Prior, Values
+from augmentor.holes.priors.kinds import Prior, Values
 from augmentor.holes.priors.radiometry import matched
 
 __all__ = [

@@ -12,7 +12,8 @@ from typing import NamedTuple
 import numpy as np
 from scipy.interpolate import CubicSpline
 
-from augmentor.holes.priors.kinds import Mask, Prior, Values
+from augmentor.holes.kinds import Mask
+from augmentor.holes.priors.kinds import Prior, Values
 from augmentor.holes.priors.radiometry import matched
 
 YEAR = 365.25

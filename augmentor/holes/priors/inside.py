@@ -9,7 +9,8 @@ from numpy.typing import NDArray
 from scipy import sparse
 from scipy.sparse.linalg import spsolve
 
-from augmentor.holes.priors.kinds import Mask, Values
+from augmentor.holes.kinds import Mask
+from augmentor.holes.priors.kinds import Values
 
 
 def harmonic(plane: Values, hole: Mask) -> Values:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 from scipy import ndimage
 
-from augmentor.holes.priors.kinds import Mask, Values
+from augmentor.holes.kinds import Mask
+from augmentor.holes.priors.kinds import Values
 
 
 def matched(prior: Values, target: Values, clear: Mask, reach: float = 12.0) -> Values:
