@@ -179,6 +179,7 @@ def synthesize(
 @click.option(
     "--mask-means", default="", help="scl, qa_pixel, bqa, probability:0.4, mask; as its name says when absent."
 )
+@click.option("--aux", type=PATH, multiple=True, help="What shows more on the same grid: radar, elevation, a contrast.")
 @click.option("--spacing", type=float, metavar="MM", help="New slices between those of a volume, to be so far apart.")
 @click.option("--extrapolate", is_flag=True, help="Fill slices beyond the last known one, too.")
 @click.option("--grow", type=click.IntRange(0, 64), default=0, help="Pixels to widen a mask by: shadows, haze.")
@@ -201,6 +202,7 @@ def fill(
     source: Path,
     out: Path,
     mask: Path | None,
+    aux: tuple[Path, ...],
     mask_means: str,
     grow: int,
     spacing: float | None,
@@ -221,6 +223,7 @@ def fill(
         source,
         out,
         mask=mask,
+        aux=aux,
         mask_means=mask_means,
         grow=grow,
         spacing=spacing,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from itertools import chain
 from pathlib import Path
@@ -12,6 +13,7 @@ import numpy as np
 from augmentor.errors import NothingToFill, OutputInTheWay, RunError, UnclearMask, WrongSpacing
 from augmentor.filling.adapt import TILE, TILES, Rehearsal, adapt, by_run
 from augmentor.filling.answer import Answer
+from augmentor.filling.auxiliary import auxiliary
 from augmentor.filling.blocks import anything, rebuilt
 from augmentor.filling.choose import choose_run, scaling
 from augmentor.filling.show import show
@@ -53,6 +55,7 @@ def fill(
     out: str | Path,
     *,
     mask: str | Path | None = None,
+    aux: Sequence[str | Path] = (),
     mask_means: str = "",
     grow: int = 0,
     spacing: float | None = None,
@@ -71,6 +74,8 @@ def fill(
     ``mask`` is a path, or the name of a layer that came with the scene (``scl``); what its values mean is told by its
     name, or by ``mask_means`` (``augmentor.holes.quality``); ``grow`` widens it by so many pixels. ``name`` chooses
     among several scenes at ``source``.
+    ``aux`` are paths of what shows more of the scene, holes or not, on its grid or on one coarser by a whole factor:
+    radar, elevation, another sensor, another contrast. The network is told of them; it learns on the scene itself.
     With ``spacing``, slices of a volume are missing between its own, too, so that all are so many mm apart. Slices
     beyond the last one that is known are filled where it is asked to ``extrapolate``.
 
@@ -102,6 +107,12 @@ def fill(
             "a run was named" if run is not None else "learning was asked for" if adapting else "a sample was asked for"
         )
         raise RunError(f"{what}, and the prior alone", where=run, do="leave one of them out")
+    if aux and (prior_only or run is not None or adapting is False):
+        raise RunError(
+            "an auxiliary raster tells a network that learns on the scene itself alone",
+            where=aux[0],
+            do="leave --aux out, or --run, --no-adapt and --prior-only",
+        )
     scene = _one_scene(source, name)
     if named_as(out) not in (None, scene.format):
         raise Unwritable(
@@ -117,8 +128,9 @@ def fill(
     holes, said = find.find(scene, Path(mask) if mask else None, mask_means, grow=grow, extrapolate=extrapolate)
     if spacing is not None:
         said += f" of {scene.shape[1]} that lie {scene.grid.spacing[0]:.4g} {scene.grid.unit} apart"
-    chosen = None if prior_only else choose_run(scene, run, runs)
-    view = View(scene, holes, scaling(scene, holes, chosen))
+    # A run has learned nothing of auxiliary rasters; what learns on the scene itself does.
+    chosen = None if prior_only or aux else choose_run(scene, run, runs)
+    view = View(scene, holes, scaling(scene, holes, chosen), tuple(auxiliary(Path(path), scene) for path in aux))
     if not anything(view):
         raise NothingToFill("no pixel is to be filled", where=source, do="give --mask, or check that it is not empty")
     if adapting is None:
@@ -148,6 +160,7 @@ def fill(
         {
             **provenance.as_dict(),
             "holes": said,
+            "auxiliary": [raster.placed.cover.name for raster in view.auxiliary],
             "pixels": spool.pixels,
             "expected error": expected,
             "files": [f.name for f in files],

@@ -18,6 +18,9 @@ from data_adapters.atomic import write_json
 
 Value = TypeVar("Value", bound=np.generic)
 
+MIDDLE = 256
+"""Side of the part of a plane that is read to judge a scene by."""
+
 AT_ONCE = 50_000_000
 """Values of a scene that are held in memory at once; a larger scene is read window by window."""
 
@@ -54,6 +57,12 @@ def windows(height: int, width: int, size: tuple[int, ...], overlap: float) -> I
     for row in starts(height, rows, overlap):
         for column in starts(width, columns, overlap):
             yield Window(row, column, rows, columns)
+
+
+def middle(scene: Scene) -> Window:
+    """The part of a plane by which a scene is judged."""
+    height, width = (min(side, MIDDLE) for side in scene.shape[2:])
+    return Window((scene.shape[2] - height) // 2, (scene.shape[3] - width) // 2, height, width)
 
 
 def widened(window: Window, pixels: int, plane: Sequence[int]) -> tuple[Window, tuple[slice, slice]]:

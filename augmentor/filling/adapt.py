@@ -10,8 +10,9 @@ from augmentor.adversary.ema import averaged_copy
 from augmentor.filling.answer import Answer, over_planes
 from augmentor.filling.columns import columns
 from augmentor.filling.view import View
+from augmentor.holes.column import Column
 from augmentor.holes.context import channels
-from augmentor.holes.hide import GAPS, Column, Hidden, Hider, judge
+from augmentor.holes.hide import GAPS, Hidden, Hider, judge
 from augmentor.holes.priors import SUITED
 from augmentor.learners.corrector import NOISE, PASSED_OVER, Corrector
 from augmentor.networks import device, load_generator
@@ -95,7 +96,7 @@ def adapt(rehearsal: Rehearsal, prior: str, *, start: Run | None, tiles: int = T
     scene = view.scene
     facts = Facts(
         channels=scene.shape[0],
-        context=channels(scene.shape[0]) + NOISE,
+        context=channels(scene.shape[0], sum(raster.channels for raster in view.auxiliary)) + NOISE,
         tile=rehearsal.tile,
         model=start.facts.model if start else Model().model_dump(),
         conditions=(),

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from scipy.ndimage import distance_transform_edt
 
 from augmentor.filling.doubt import Doubt
-from augmentor.holes.context import Context, image_channels
+from augmentor.holes.context import Context
 from augmentor.holes.hide import Hidden, Judged, judge
 from augmentor.learners.corrector import NOISE, correct
 from augmentor.t2t.generator import Generator
@@ -46,9 +46,10 @@ def over_planes(generator: Generator, tile: tuple[int, ...]) -> Correct:
     return apply
 
 
-def feathered(told: NDArray[np.float32]) -> NDArray[np.float32]:
-    """How far to follow a correction (h, w): all the way, but near the rim of a hole; all of a slice that has none."""
-    clear = told[image_channels(told)] > 0
+def feathered(told: NDArray[np.float32], channels: int) -> NDArray[np.float32]:
+    """How far to follow a correction (h, w) to an image of so many channels: all the way, but near the rim of a hole;
+    all of a slice that has none."""
+    clear = told[channels] > 0
     if not clear.any():
         return np.ones(clear.shape, np.float32)
     return np.minimum(distance_transform_edt(~clear) / FEATHER, 1).astype(np.float32)
@@ -78,11 +79,12 @@ class Answer:
         """The same, with gain and doubt by what it makes of hidden parts of known truth, and how it did there."""
         corrections = np.zeros_like(hidden.prior)
         if self.network is not None:
-            corrections = np.stack([feathered(told) * self.network(told, None) for told in hidden.told])
+            channels = hidden.prior.shape[1]
+            corrections = np.stack([feathered(told, channels) * self.network(told, None) for told in hidden.told])
         judged = judge(corrections, hidden)
         chosen = replace(self, gain=judged.gain)
         best = hidden.prior + chosen._gain * corrections
-        spread = np.stack([chosen._spread(told) for told in hidden.told])
+        spread = np.stack([chosen._spread(told, hidden.prior.shape[1]) for told in hidden.told])
         return replace(chosen, doubt=Doubt.calibrated(hidden.truth - best, spread, hidden.hole)), judged
 
     def __call__(self, context: Context) -> Rebuilt:
@@ -90,8 +92,8 @@ class Answer:
         values = context.prior
         if network := self.followed:
             noise = self._noise(context.told, 0) if self.sharp else None
-            values = values + feathered(context.told) * self._gain * network(context.told, noise)
-        half = np.zeros_like(values) if self.doubt is None else self.doubt.half(self._spread(context.told))
+            values = values + feathered(context.told, len(values)) * self._gain * network(context.told, noise)
+        half = np.zeros_like(values) if self.doubt is None else self.doubt.half(self._spread(context.told, len(values)))
         return Rebuilt(values, half)
 
     @property
@@ -103,13 +105,12 @@ class Answer:
     def _gain(self) -> NDArray[np.float32]:
         return np.array(self.gain, np.float32)[:, None, None]
 
-    def _spread(self, told: NDArray[np.float32]) -> NDArray[np.float32]:
+    def _spread(self, told: NDArray[np.float32], channels: int) -> NDArray[np.float32]:
         """How far samples lie apart (C, h, w); how far the neighbours do, where the prior answers alone."""
         if network := self.followed:
             samples = [self._gain * network(told, self._noise(told, n)) for n in range(SAMPLES)]
             return np.asarray(np.std(samples, axis=0))
-        count = image_channels(told)
-        before, after = told[count + 1 : 2 * count + 1], told[2 * count + 1 : 3 * count + 1]
+        before, after = np.split(told[channels + 1 : 3 * channels + 1], 2)
         return np.asarray(np.abs(after - before) / 2)
 
     def _noise(self, told: NDArray[np.float32], number: int) -> torch.Tensor:

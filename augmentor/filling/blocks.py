@@ -54,7 +54,8 @@ def _block(view: View, answer: Answer, block: Window, fresh: Mask) -> Iterator[M
     if not len(wanted):
         return
     wide, inner = widened(block, MARGIN, view.scene.shape[2:])
-    values, known = view.load(wide)
+    seen = view.load(wide)
+    known = seen.known
     if not known.any():
         raise TooLittleContext(
             f"nothing is observed within {MARGIN} pixels of rows {block.row} to {block.row + block.height}, columns "
@@ -62,9 +63,8 @@ def _block(view: View, answer: Answer, block: Window, fresh: Mask) -> Iterator[M
             where=view.scene.path,
             do="give a smaller mask, or a stack with other dates",
         )
-    positions = view.scene.grid.positions
     for index in map(int, wanted):
-        context = look(values, known, positions, index, ~known[index], match=not view.volume, prior=answer.prior)
+        context = look(seen, index, ~known[index], match=not view.volume, prior=answer.prior)
         found = answer(context)
         values_made = view.scaling.to_physical(found.values)[:, *inner]
         half = view.scaling.extent(found.half)[:, *inner]

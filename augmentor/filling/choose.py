@@ -7,10 +7,10 @@ from pathlib import Path
 import numpy as np
 
 from augmentor.errors import RunError
-from augmentor.filling.view import middle
 from augmentor.holes.kinds import Holes
 from augmentor.run import Run
 from augmentor.scaling import Scaling
+from augmentor.tiles import middle
 from data_adapters import Scene
 
 

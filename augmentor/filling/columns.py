@@ -8,7 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from augmentor.filling.view import View
-from augmentor.holes.hide import Column, beside
+from augmentor.holes.column import Column
+from augmentor.holes.hide import beside
 from augmentor.holes.priors import Mask, linear
 from augmentor.tiles import AT_ONCE, windows
 
@@ -38,10 +39,9 @@ def columns(view: View, size: tuple[int, ...], gaps: Sequence[int], seed: int) -
     random = np.random.default_rng(seed)
     learn: list[Column] = []
     aside: list[Column] = []
-    for values, known in _areas(view, random):
-        kept = _kept_aside(known.shape[1:], size, random)
-        own = Column(values, known, view.scene.grid.positions, known & ~kept)
-        judged = own._replace(told=known & kept)
+    for area in _areas(view, random):
+        kept = _kept_aside(area.known.shape[1:], size, random)
+        own, judged = area._replace(told=area.known & ~kept), area._replace(told=area.known & kept)
         turned = list(across(own, view.scene.grid.spacing)) if view.volume else []
         if turned and not beside(own, gaps):
             learn += turned
@@ -52,7 +52,7 @@ def columns(view: View, size: tuple[int, ...], gaps: Sequence[int], seed: int) -
     return [_padded(column, size) for column in learn], [_padded(column, size) for column in aside]
 
 
-def _areas(view: View, random: np.random.Generator) -> Iterator[tuple[NDArray[np.float32], Mask]]:
+def _areas(view: View, random: np.random.Generator) -> Iterator[Column]:
     """The whole plane of a scene that fits memory; else parts of it that are observed, as many as fit."""
     scene = view.scene
     if np.prod(scene.shape) <= AT_ONCE:
@@ -61,10 +61,10 @@ def _areas(view: View, random: np.random.Generator) -> Iterator[tuple[NDArray[np
     every = list(windows(*scene.shape[2:], (AREA, AREA), 0.0))
     room = min(AREAS, max(1, AT_ONCE // (scene.shape[0] * scene.shape[1] * AREA**2)))
     for i in random.permutation(len(every)):
-        values, known = view.load(every[i])
-        if known.mean() > SEEN:
+        area = view.load(every[i])
+        if area.known.mean() > SEEN:
             room -= 1
-            yield values, known
+            yield area
         if not room:
             return
 
@@ -83,9 +83,9 @@ def _padded(column: Column, size: tuple[int, ...]) -> Column:
     room = [(0, max(0, wanted - there)) for wanted, there in zip(size, column.known.shape[1:], strict=True)]
     if not any(after for _, after in room):
         return column
-    values = np.pad(column.values, [(0, 0), (0, 0), *room], mode="edge")
+    values, beside = (np.pad(planes, [(0, 0), (0, 0), *room], mode="edge") for planes in (column.values, column.beside))
     known = np.pad(column.known, [(0, 0), *room], mode="edge")
-    return Column(values, known, column.positions, np.pad(column.told, [(0, 0), *room]))
+    return Column(values, known, column.positions, np.pad(column.told, [(0, 0), *room]), beside)
 
 
 def across(column: Column, spacing: tuple[float, float, float]) -> Iterator[Column]:
@@ -102,11 +102,10 @@ def across(column: Column, spacing: tuple[float, float, float]) -> Iterator[Colu
         step = max(1, round(spacing[0] / spacing[axis]))
         if step > COARSEST or values.shape[1 + axis] < 8 * step:
             continue
-        thick = _thick(values, 1 + axis, step)
         seen, told = (_thick(mask.astype(np.float32), axis, step) == 1 for mask in (known, column.told))
-        turned = np.moveaxis(thick, 1 + axis, 1)
+        turned, beside = (np.moveaxis(_thick(p, 1 + axis, step), 1 + axis, 1) for p in (values, column.beside))
         positions = (np.arange(turned.shape[1]) * abs(spacing[0])).tolist()
-        yield Column(turned, np.moveaxis(seen, axis, 0), positions, np.moveaxis(told, axis, 0))
+        yield Column(turned, np.moveaxis(seen, axis, 0), positions, np.moveaxis(told, axis, 0), beside)
 
 
 def _thick(values: NDArray[np.float32], axis: int, step: int) -> NDArray[np.float32]:

@@ -8,47 +8,44 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.ndimage import distance_transform_edt
 
+from augmentor.holes.column import Column
 from augmentor.holes.priors import ALONG, Mask, Values, between, harmonic, matched, neighbours
+
+REACHES = (1.0, 3.0, 9.0, 27.0)
+"""Pixels within which a slice's own surroundings are looked at where no other slice tells anything: four views of
+them stand in for those before and after."""
 
 
 @dataclass(frozen=True)
 class Context:
-    """One slice with a hole: ``prior`` (C, h, w) is the classical answer, ``told`` (6C + 5, h, w) the rest.
+    """One slice with a hole: ``prior`` (C, h, w) is the classical answer, ``told`` (6C + 5 + A, h, w) the rest.
 
     ``told`` holds the known pixels of the slice, where they are known, the nearest known values before and
-    after, the next ones beyond these, how far all four are, and the prior.
+    after, the next ones beyond these, how far all four are, the prior, and what else is known of the slice.
     """
 
     prior: NDArray[np.float32]
     told: NDArray[np.float32]
 
-
-def channels(image_channels: int) -> int:
-    """Channels of ``Context.told`` for an image of so many channels."""
-    return 6 * image_channels + 5
-
-
-def image_channels(told: NDArray[np.float32]) -> int:
-    """Channels of the image that ``Context.told`` tells of; the one after them says where it is clear."""
-    return (len(told) - 5) // 6
+    def part(self, rows: slice, columns: slice) -> Context:
+        """A window of it."""
+        return Context(self.prior[:, rows, columns], self.told[:, rows, columns])
 
 
-def look(
-    values: Values,
-    known: Mask,
-    positions: Sequence[float],
-    index: int,
-    hole: Mask,
-    *,
-    match: bool,
-    prior: str = "linear",
-) -> Context:
-    """Gather the context of slice ``index`` of (C, S, h, w), known (S, h, w), in its hole (h, w).
+def channels(image: int, beside: int = 0) -> int:
+    """Channels of ``Context.told`` for an image of so many channels, and so many beside it."""
+    return 6 * image + 5 + beside
+
+
+def look(column: Column, index: int, hole: Mask, *, match: bool, prior: str = "linear") -> Context:
+    """Gather the context of slice ``index`` of a column, in its hole (h, w).
 
     ``prior`` is one of ``ALONG``. ``match`` adapts the neighbours' radiometry to the slice's own clear pixels, as
     ground seen on other dates needs and neighbouring slices do not.
     """
+    values, known, positions = column[:3]
     clear = known[index] & ~hole
     target = values[:, index]
     near = neighbours(values, known, positions, index, match=match)
@@ -64,14 +61,23 @@ def look(
         own = np.where(clear, target, answer)
         answer = np.where(said, answer, harmonic(own, ~clear & ~said))
     answer = np.where(clear, target, answer).astype(np.float32)
-    views = [
-        np.where(np.isfinite(distance), view, answer)
-        for pair in (near, beyond)
-        for view, distance in ((pair.before, pair.to_before), (pair.after, pair.to_after))
-    ]
-    distances = [_distance(d, positions)[None] for pair in (near, beyond) for d in (pair.to_before, pair.to_after)]
-    told = np.concatenate([np.where(clear, target, 0.0), clear[None], *views, *distances, answer])
+    sides = [side for pair in (near, beyond) for side in (pair[::2], pair[1::2])]
+    views = [np.where(np.isfinite(distance), view, answer) for view, distance in sides]
+    distances = [_distance(distance, positions) for _, distance in sides]
+    if not said.all():
+        around = _around(target, clear)
+        views = [np.where(said, view, other) for view, (other, _) in zip(views, around, strict=True)]
+        distances = [np.where(said, distance, rim) for distance, (_, rim) in zip(distances, around, strict=True)]
+    own, away, beside = np.where(clear, target, 0), np.stack(distances), column.beside[:, index]
+    told = np.concatenate([own, clear[None], *views, away, answer, beside])
     return Context(answer, told.astype(np.float32))
+
+
+def _around(target: Values, clear: Mask) -> list[tuple[Values, NDArray[Any]]]:
+    """What a slice's own clear pixels say of the others, from near to far, and how far those are."""
+    rim = distance_transform_edt(~clear) if clear.any() else np.full(clear.shape, np.inf)
+    blank = np.zeros_like(target)
+    return [(matched(blank, target, clear, reach), 1 - np.exp(-rim / (4 * reach))) for reach in REACHES]
 
 
 def _distance(distance: Values, positions: Sequence[float]) -> NDArray[Any]:

@@ -12,13 +12,11 @@ from numpy.typing import NDArray
 from augmentor.errors import Extrapolation, NothingToFill, UnclearMask, WrongSpacing
 from augmentor.holes.grow import grown
 from augmentor.holes.kinds import Holes, Mask
+from augmentor.holes.place import placed
 from augmentor.holes.quality import WORDS, Meaning
 from augmentor.tiles import windows_of
 from data_adapters import Scene, Window, open_scenes
 from data_adapters.errors import DuplicatePositions, GridMismatch
-
-TOLERANCE = 0.05
-"""Pixels that a mask may be off its scene."""
 
 NEAR = 0.01
 """How far a spacing may be off the present one's part, as a part of itself."""
@@ -146,8 +144,7 @@ def masked(scene: Scene, mask: Path, meaning: str = "") -> Holes:
             where=scene.path,
             do=f"say so (one of {', '.join(WORDS)}), or name the band in its file, e.g. SCL",
         )
-    factor = _factor(cover, scene, mask)
-    slices = _matching(cover, scene, mask)
+    there = placed(cover, scene, mask, "mask")
     whole_numbers = np.dtype(cover.dtype).kind in "iu"
 
     def covered(values: NDArray[Any], valid: Mask) -> Mask:
@@ -158,12 +155,8 @@ def masked(scene: Scene, mask: Path, meaning: str = "") -> Holes:
         return covered(values, valid) | said.unseen(values)
 
     def where(window: Window, says: Callable[[NDArray[Any], Mask], Mask]) -> Mask:
-        first, last = min(slices), max(slices)
-        own, crop = _coarser(window, factor)
-        part = (band or 0, [s - first for s in slices])
-        pixels = cover.read(first, last - first + 1, own)
-        found = says(pixels.values[part], pixels.valid[part])
-        found = found.repeat(factor, axis=1).repeat(factor, axis=2)[:, *crop.slices] & scene.covered(window)
+        pixels = there.read(window)
+        found = says(pixels.values[band or 0], pixels.valid[band or 0]) & scene.covered(window)
         every = np.repeat(found[None], scene.shape[0], axis=0)
         if band is not None:
             every[band] = False
@@ -199,67 +192,6 @@ def _cover(scene: Scene, mask: Path) -> tuple[Scene, int | None, list[str]]:
             return scene, band, [channel.name]
     came = ", ".join([*(name.lower() for name in layers), *(c.name for c in scene.channels)])
     raise UnclearMask(f"no such file, and no layer or band of the scene, which has {came}", where=mask, do="name one")
-
-
-def _factor(cover: Scene, scene: Scene, mask: Path) -> int:
-    """How many pixels of the scene make a side of the mask's."""
-    factor = max(1, round(scene.shape[2] / cover.shape[2]))
-    if (cover.shape[2] * factor, cover.shape[3] * factor) != scene.shape[2:]:
-        raise GridMismatch(
-            f"mask of {cover.shape[2]}x{cover.shape[3]} for a scene of {scene.shape[2]}x{scene.shape[3]}",
-            where=mask,
-            do="resample the mask onto the scene's grid",
-        )
-    exact = {"map": 1e-6, "patient": 1e-3}.get(scene.grid.frame)
-    sizes = cover.grid.spacing[1:], np.multiply(scene.grid.spacing[1:], factor)
-    if exact and cover.grid.frame == scene.grid.frame and not np.allclose(*sizes, rtol=exact):
-        raise GridMismatch(
-            "pixel sizes of mask and scene differ", where=mask, do="resample the mask onto the scene's grid"
-        )
-    here, there = scene.corner, cover.corner
-    if here is None or there is None:
-        return factor
-    if here.system != there.system:
-        raise GridMismatch(
-            f"the mask lies in {there.system}, the scene in {here.system}",
-            where=mask,
-            do="bring the mask onto the scene's grid",
-        )
-    apart = np.abs(np.subtract(here.at, there.at))
-    if apart.max() > TOLERANCE * min(cover.grid.spacing[1:]):
-        raise GridMismatch(
-            f"the mask's corner lies {', '.join(f'{a:.4g}' for a in apart)} {scene.grid.unit} from the scene's",
-            where=mask,
-            do="cut or resample the mask onto the scene's grid",
-        )
-    return factor
-
-
-def _coarser(window: Window, factor: int) -> tuple[Window, Window]:
-    """The window on a grid coarser by a factor that holds a window, and where that lies in it when repeated."""
-    (row, above), (column, before) = divmod(window.row, factor), divmod(window.column, factor)
-    height, width = -(-(above + window.height) // factor), -(-(before + window.width) // factor)
-    return Window(row, column, height, width), Window(above, before, window.height, window.width)
-
-
-def _matching(cover: Scene, scene: Scene, mask: Path) -> list[int]:
-    """The mask's slice for each slice of the scene."""
-    if scene.shape[1] > 1 and scene.dates:
-        absent = [day for day in scene.dates if day not in cover.dates]
-        if absent:
-            raise GridMismatch(
-                f"no mask for {len(absent)} of {len(scene.dates)} dates (first: {absent[0]})",
-                where=mask,
-                do="give one mask a date, with the date in its name",
-            )
-        return [cover.dates.index(day) for day in scene.dates]
-    if cover.shape[1] != scene.shape[1]:
-        if scene.shape[1] == 1 and scene.dates and scene.dates[0] in cover.dates:
-            return [cover.dates.index(scene.dates[0])]
-        raise GridMismatch(
-            f"mask of {cover.shape[1]} slices for a scene of {scene.shape[1]}", where=mask, do="give one mask a slice"
-        )
-    return list(range(scene.shape[1]))
 
 
 def find(

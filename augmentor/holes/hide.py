@@ -8,6 +8,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from augmentor.holes.column import Column
 from augmentor.holes.context import Context, look
 from augmentor.holes.priors import Mask
 
@@ -17,29 +18,14 @@ GAPS = (1, 2, 3)
 FLAT = 0.05
 """Range of a part, of the 2 that scaled values span, below which it teaches little."""
 
+LOOK = 128
+"""Rows and columns that are looked at together round a hole between dates, or in one of them, as filling does."""
+
+PARTS = 4
+"""Parts that are taken of one such look."""
+
 OVERCAST = 0.2
 """How often each other date is hidden whole, as overcast dates are."""
-
-
-class Column(NamedTuple):
-    """One window of a scene, slice above slice: scaled (C, S, h, w), known (S, h, w), and S positions.
-
-    ``told`` (S, h, w) is where the truth may be told: what was observed, and is not kept for another purpose.
-    """
-
-    values: NDArray[np.float32]
-    known: Mask
-    positions: Sequence[float]
-    told: Mask
-
-    def part(self, rows: slice, columns: slice) -> Column:
-        """A window of the column."""
-        return Column(
-            self.values[:, :, rows, columns],
-            self.known[:, rows, columns],
-            self.positions,
-            self.told[:, rows, columns],
-        )
 
 
 class Hidden(NamedTuple):
@@ -49,6 +35,10 @@ class Hidden(NamedTuple):
     prior: NDArray[np.float32]
     truth: NDArray[np.float32]
     hole: Mask
+
+
+Part = tuple[Context, NDArray[np.float32], Mask]
+"""What is told of a hidden part, its truth (C, h, w), and where it is judged (h, w)."""
 
 
 class Hider:
@@ -84,8 +74,10 @@ class Hider:
 
     def draw(self, size: int) -> Hidden:
         """``size`` hidden parts at random places."""
-        drawn = [self._one() for _ in range(size)]
-        contexts, truth, holes = zip(*drawn, strict=True)
+        drawn: list[Part] = []
+        while len(drawn) < size:
+            drawn += self._look()
+        contexts, truth, holes = zip(*drawn[:size], strict=True)
         return Hidden(
             np.stack([c.told for c in contexts]),
             np.stack([c.prior for c in contexts]),
@@ -93,23 +85,43 @@ class Hider:
             np.stack(holes)[:, None],
         )
 
-    def _one(self) -> tuple[Context, NDArray[np.float32], Mask]:
-        while True:
-            number = int(self.random.choice(len(self.columns), p=self.share))
-            column = self._window(self.columns[number])
-            known = column.known.copy()
-            index, hole = self._hide_slices(known, self.runs[number]) if self.volume else self._hide_patch(known)
-            judged = hole & column.told[index]
-            flat = judged.any() and np.ptp(column.values[:, index, judged], axis=1).max() < FLAT
-            if judged.any() and not (flat and self.random.random() < self.passed_over):
-                context = look(
-                    column.values, known, column.positions, index, hole, match=not self.volume, prior=self.prior
-                )
-                return context, column.values[:, index], judged
+    def _look(self) -> list[Part]:
+        """Hide something, look at it, and take parts where the truth may be told; none if that is so nowhere."""
+        number = int(self.random.choice(len(self.columns), p=self.share))
+        column = self._window(self.columns[number])
+        known = column.known.copy()
+        index, hole = self._hide_slices(known, self.runs[number]) if self.volume else self._hide_patch(known)
+        truth, judged = column.values[:, index], hole & column.told[index]
+        places = [place for place in self._places(judged) if self._teaches(truth[:, *place][:, judged[place]])]
+        if not places:
+            return []
+        context = look(column._replace(known=known), index, hole, match=not self.volume, prior=self.prior)
+        return [(context.part(*place), truth[:, *place], judged[place]) for place in places]
+
+    def _places(self, judged: Mask) -> list[tuple[slice, slice]]:
+        """Windows of the hider's size that hold some of what is judged (h, w)."""
+        rows, columns = np.nonzero(judged)
+        if not len(rows):
+            return []
+        count = 1 if judged.shape == self.size else PARTS
+        found = []
+        for pixel in self.random.integers(len(rows), size=count):
+            top, left = (
+                int(self.random.integers(max(0, at - side + 1), min(at, room - side) + 1))
+                for at, side, room in zip((rows[pixel], columns[pixel]), self.size, judged.shape, strict=True)
+            )
+            found.append((slice(top, top + self.size[0]), slice(left, left + self.size[1])))
+        return found
+
+    def _teaches(self, truth: NDArray[np.float32]) -> bool:
+        """Whether a part is learned from, by its truth (C, N): most that are flat are not."""
+        flat = np.ptp(truth, axis=1).max() < FLAT
+        return not (flat and self.random.random() < self.passed_over)
 
     def _window(self, column: Column) -> Column:
-        """A window of the hider's size at a random place, mirrored at random."""
-        (height, width), (rows, columns) = column.known.shape[1:], self.size
+        """A window at a random place, mirrored at random: of the hider's size, or as wide as a look at dates is."""
+        height, width = column.known.shape[1:]
+        rows, columns = self.size if self.volume else (min(height, LOOK), min(width, LOOK))
         top, left = int(self.random.integers(height - rows + 1)), int(self.random.integers(width - columns + 1))
         part = column.part(slice(top, top + rows), slice(left, left + columns))
         down, right = self.random.choice((-1, 1), 2)

@@ -15,7 +15,8 @@ from augmentor.adversary.ema import average_into, averaged_copy
 from augmentor.adversary.losses import energy, masked_l1
 from augmentor.adversary.muon import Muon
 from augmentor.errors import TooLittleData
-from augmentor.holes.hide import Column, Hidden, Hider, Judged, judge
+from augmentor.holes.column import Column
+from augmentor.holes.hide import Hidden, Hider, Judged, judge
 from augmentor.networks import build_generator, quickly, save, take_over
 from augmentor.recipe import Game, Recipe
 from augmentor.run import Facts, Run
@@ -175,7 +176,7 @@ def columns(store: TileStore, facts: Facts, *, held_out: bool) -> list[Column]:
         if deep_enough and valid.mean(axis=(1, 2)).max() >= 0.5:
             unit = np.where(valid[:, None], facts.scaling.to_unit(pixels), np.float32(0))
             positions = [store.index[row].position for row in rows]
-            found.append(Column(np.moveaxis(unit, 0, 1), valid, positions, valid))
+            found.append(Column.of(np.moveaxis(unit, 0, 1), valid, positions))
     if not found:
         raise TooLittleData(
             "no window is observed well enough to hide parts of it",

@@ -7,8 +7,9 @@ import pytest
 
 from augmentor.filling.columns import across, columns
 from augmentor.filling.view import View
+from augmentor.holes.column import Column
 from augmentor.holes.find import find
-from augmentor.holes.hide import Column, runs
+from augmentor.holes.hide import runs
 from augmentor.holes.kinds import Holes
 from augmentor.scaling import Scaling
 from data_adapters import Window, open_scenes, phantoms
@@ -24,7 +25,7 @@ def seen(path: Path, mask: Path | None = None) -> View:
 def test_nothing_is_told_twice_nor_of_a_hole(drawn: phantoms.Phantoms, kind: str) -> None:
     view = seen(getattr(drawn, kind), drawn.clouds if kind == "stack" else None)
     learn, aside = columns(view, (32, 32), (1,), 0)
-    _, known = view.load(view.scene.plane)
+    known = view.load(view.scene.plane).known
     height, width = known.shape[1:]
     own, kept = learn[0].told[:, :height, :width], aside[0].told[:, :height, :width]
     assert own.any() and kept.any()
@@ -66,7 +67,8 @@ def cube(missing: tuple[int, ...] = ()) -> Column:
     known[list(missing)] = False
     told = known.copy()
     told[:, :4] = False
-    return Column(np.where(known, counts, 0)[None].astype(np.float32), known, list(range(6)), told)
+    values = np.where(known, counts, 0)[None].astype(np.float32)
+    return Column(values, known, list(range(6)), told, beside=-values)
 
 
 @pytest.mark.parametrize("missing", [(), (2,), (2, 3)])

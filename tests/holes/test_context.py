@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from augmentor.holes.column import Column
 from augmentor.holes.context import Context, channels, look
 from augmentor.holes.priors import linear
 
@@ -37,7 +38,7 @@ def parts(context: Context, count: int) -> dict[str, NDArray[Any]]:
 @pytest.mark.parametrize("index", [0, 2, 4])
 def test_what_is_told_is_laid_out_as_said(count: int, index: int, match: bool) -> None:
     values, known = scene(count)
-    context = look(values, known, POSITIONS, index, square(), match=match)
+    context = look(Column.of(values, known, POSITIONS), index, square(), match=match)
     assert context.told.shape == (channels(count), 12, 14)
     assert context.told.dtype == context.prior.dtype == np.float32
     assert np.isfinite(context.told).all()
@@ -64,8 +65,8 @@ def test_nothing_is_told_of_what_is_hidden_or_not_known(junk: float, slices: int
     index = slices // 2
     hidden = ~known
     hidden[index] |= square()
-    first = look(values, known, POSITIONS[:slices], index, square(), match=match)
-    second = look(np.where(hidden, junk, values), known, POSITIONS[:slices], index, square(), match=match)
+    first = look(Column.of(values, known, POSITIONS[:slices]), index, square(), match=match)
+    second = look(Column.of(np.where(hidden, junk, values), known, POSITIONS[:slices]), index, square(), match=match)
     np.testing.assert_array_equal(first.told, second.told)
     np.testing.assert_array_equal(first.prior, second.prior)
 
@@ -73,7 +74,7 @@ def test_nothing_is_told_of_what_is_hidden_or_not_known(junk: float, slices: int
 @pytest.mark.parametrize("match", [False, True])
 def test_clear_pixels_are_their_own_prior(match: bool) -> None:
     values, known = scene()
-    context = look(values, known, POSITIONS, 2, square(), match=match)
+    context = look(Column.of(values, known, POSITIONS), 2, square(), match=match)
     clear = known[2] & ~square()
     np.testing.assert_array_equal(context.prior[:, clear], values[:, 2][:, clear])
 
@@ -83,7 +84,7 @@ def test_between_slices_the_prior_is_linear_interpolation() -> None:
     known = np.ones(values.shape[1:], dtype=bool)
     known[2] = False
     everywhere = np.ones((12, 14), dtype=bool)
-    context = look(values, known, POSITIONS, 2, everywhere, match=False)
+    context = look(Column.of(values, known, POSITIONS), 2, everywhere, match=False)
     np.testing.assert_allclose(context.prior, linear(values, known, POSITIONS, 2)[0], rtol=1e-6)
     told = parts(context, 2)
     np.testing.assert_array_equal(told["before"], values[:, 1])
@@ -98,7 +99,7 @@ def test_another_date_is_brought_to_the_radiometry_of_this_one(offset: float) ->
     ground = np.random.default_rng(0).normal(size=(1, 12, 14)).astype(np.float32)
     values = np.stack([ground - offset, ground, ground + 3 * offset], axis=1)
     known = np.ones((3, 12, 14), dtype=bool)
-    context = look(values, known, [0, 5, 7], 1, square(), match=True)
+    context = look(Column.of(values, known, [0, 5, 7]), 1, square(), match=True)
     np.testing.assert_allclose(context.prior, ground, atol=1e-5)
 
 
@@ -106,7 +107,7 @@ def test_alone_a_slice_is_filled_from_its_rim() -> None:
     rows, columns = np.mgrid[:12, :14].astype(np.float32)
     plane = (1 + 0.2 * rows - 0.1 * columns)[None, None]
     known = np.ones((1, 12, 14), dtype=bool)
-    context = look(np.where(square(), 9, plane), known, [0.0], 0, square(), match=True)
+    context = look(Column.of(np.where(square(), 9, plane), known, [0.0]), 0, square(), match=True)
     np.testing.assert_allclose(context.prior, plane[:, 0], atol=1e-5)
 
 
@@ -115,7 +116,7 @@ def test_alone_a_slice_is_filled_within_the_range_of_what_is_clear(unknown: int)
     values = np.random.default_rng(0).uniform(5, 6, size=(1, 1, 12, 14))
     known = np.ones((1, 12, 14), dtype=bool)
     known[0, 3:8, 9 : 9 + unknown] = False
-    context = look(values, known, [0.0], 0, square(), match=True)
+    context = look(Column.of(values, known, [0.0]), 0, square(), match=True)
     inside = context.prior[:, square()]
     assert (inside >= 5).all()
     assert (inside <= 6).all()

@@ -5,8 +5,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from augmentor.holes.column import Column
 from augmentor.holes.context import channels
-from augmentor.holes.hide import GAPS, Column, Hidden, Hider, judge
+from augmentor.holes.hide import GAPS, Hidden, Hider, judge
 
 
 def column(slices: int, *, cloudy: float = 0.0, seed: int = 0, count: int = 2) -> Column:
@@ -16,7 +17,7 @@ def column(slices: int, *, cloudy: float = 0.0, seed: int = 0, count: int = 2) -
     known = np.ones((slices, 16, 20), dtype=bool)
     known[:, :, : int(20 * cloudy)] = False
     positions = list(np.cumsum(random.uniform(1, 5, slices)))
-    return Column((values / values.size).astype(np.float32), known, positions, known)
+    return Column.of((values / values.size).astype(np.float32), known, positions)
 
 
 CASES = [(True, 3, 0.0), (True, 4, 0.0), (True, 9, 0.0), (False, 1, 0.0), (False, 1, 0.3), (False, 6, 0.3)]
@@ -53,7 +54,7 @@ def test_nothing_of_the_truth_is_told(volume: bool, slices: int, cloudy: float) 
 def test_a_volume_hides_runs_between_its_first_and_last_slice(slices: int) -> None:
     depth = np.arange(slices, dtype=np.float32)[None, :, None, None] * np.ones((1, 1, 4, 4), np.float32)
     seen = np.ones((slices, 4, 4), bool)
-    hider = Hider([Column(depth, seen, list(range(slices)), seen)], volume=True, seed=0)
+    hider = Hider([Column.of(depth, seen, list(range(slices)))], volume=True, seed=0)
     hidden = hider.draw(300)
     assert hidden.hole.all()
     assert set(np.unique(hidden.truth)) == set(range(1, slices - 1))

@@ -1,0 +1,40 @@
+"""What is known of a window of a scene, slice above slice."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from augmentor.holes.kinds import Mask
+
+
+class Column(NamedTuple):
+    """One window of a scene, slice above slice: scaled (C, S, h, w), known (S, h, w), and S positions.
+
+    ``told`` (S, h, w) is where the truth may be told: what was observed, and is not kept for another purpose.
+    ``beside`` (A, S, h, w) is what else is known of every slice, holes or not: auxiliary rasters.
+    """
+
+    values: NDArray[np.float32]
+    known: Mask
+    positions: Sequence[float]
+    told: Mask
+    beside: NDArray[np.float32]
+
+    @classmethod
+    def of(cls, values: NDArray[np.float32], known: Mask, positions: Sequence[float]) -> Column:
+        """All that is known may be told, and nothing lies beside it."""
+        return cls(values, known, positions, known, np.zeros((0, *known.shape), np.float32))
+
+    def part(self, rows: slice, columns: slice) -> Column:
+        """A window of it."""
+        return Column(
+            self.values[:, :, rows, columns],
+            self.known[:, rows, columns],
+            self.positions,
+            self.told[:, rows, columns],
+            self.beside[:, :, rows, columns],
+        )
