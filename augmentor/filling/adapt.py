@@ -9,10 +9,11 @@ import numpy as np
 from augmentor.adversary.ema import averaged_copy
 from augmentor.filling.answer import Answer, over_planes
 from augmentor.filling.columns import columns
+from augmentor.filling.trial import Trial
 from augmentor.filling.view import View
 from augmentor.holes.column import Column
 from augmentor.holes.context import channels
-from augmentor.holes.hide import GAPS, Hidden, Hider, judge
+from augmentor.holes.hide import GAPS, Hider, errors
 from augmentor.holes.priors import SUITED
 from augmentor.learners.corrector import NOISE, PASSED_OVER, Corrector
 from augmentor.networks import device, load_generator
@@ -49,7 +50,7 @@ class Rehearsal:
         self.gaps = gaps or list(GAPS)
         # Holes that are whole slices are all there is, or none of them is.
         self.whole = 1.0 if gaps else 0.0
-        self.learn, self.aside = columns(view, tile, self.gaps, seed)
+        self.columns = columns(view, tile, self.gaps, seed)
 
     def hider(self, columns: Sequence[Column], seed: int, prior: str, passed_over: float = 0.0) -> Hider:
         return Hider(
@@ -66,22 +67,23 @@ class Rehearsal:
     @property
     def possible(self) -> bool:
         """Whether enough is observed to hide any of it."""
-        return all(part and self.hider(part, 0, "linear").share.any() for part in (self.learn, self.aside))
+        return all(part and self.hider(part, 0, "linear").share.any() for part in self.columns[:2])
 
-    def judged_by(self, prior: str) -> Hidden:
+    def judged_by(self, prior: str, parts: int = JUDGED_ON, seed: int = 2) -> Trial:
         """Parts that nothing was learned from."""
-        return self.hider(self.aside, 2, prior).draw(JUDGED_ON)
+        own, *rows = (self.hider(part, seed, prior).draw(parts) for part in self.columns[1:] if part)
+        return Trial(own, (rows[0], rows[1]) if rows else None)
 
     def best_prior(self) -> str:
-        """The classical answer that comes closest on hidden parts."""
+        """The classical answer that is to be expected to come closest."""
         suited = SUITED[self.view.scene.kind]
         if len(suited) == 1:
             return suited[0]
-        errors = {}
+        expected = {}
         for prior in suited:
-            hidden = self.hider(self.aside, 1, prior).draw(COMPARED_ON)
-            errors[prior] = judge(np.zeros_like(hidden.prior), hidden).prior_error
-        return min(errors, key=lambda prior: errors[prior])
+            trial = self.judged_by(prior, COMPARED_ON, seed=1)
+            expected[prior] = trial.expected([errors(np.zeros_like(h.prior), h) for h in trial.parts]).mean()
+        return min(expected, key=lambda prior: expected[prior])
 
 
 def adapt(rehearsal: Rehearsal, prior: str, *, start: Run | None, tiles: int = TILES) -> Answer:
@@ -108,8 +110,8 @@ def adapt(rehearsal: Rehearsal, prior: str, *, start: Run | None, tiles: int = T
     learner = Corrector(
         schedule,
         facts,
-        rehearsal.hider(rehearsal.learn, 3, prior, PASSED_OVER),
-        rehearsal.hider(rehearsal.aside, 4, prior).draw(JUDGED_ON),
+        rehearsal.hider(rehearsal.columns.learn, 3, prior, PASSED_OVER),
+        rehearsal.judged_by(prior, seed=4).alike,
         device("auto"),
     )
     if start is not None:

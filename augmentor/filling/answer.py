@@ -12,8 +12,9 @@ from numpy.typing import NDArray
 from scipy.ndimage import distance_transform_edt
 
 from augmentor.filling.doubt import Doubt
+from augmentor.filling.trial import Trial
 from augmentor.holes.context import Context
-from augmentor.holes.hide import Hidden, Judged, judge
+from augmentor.holes.hide import Hidden, Judged, errors, judge
 from augmentor.learners.corrector import NOISE, correct
 from augmentor.t2t.generator import Generator
 
@@ -75,17 +76,28 @@ class Answer:
     doubt: Doubt | None = None
     sharp: bool = False
 
-    def judged(self, hidden: Hidden) -> tuple[Answer, Judged]:
+    def judged(self, trial: Trial) -> tuple[Answer, Judged]:
         """The same, with gain and doubt by what it makes of hidden parts of known truth, and how it did there."""
-        corrections = np.zeros_like(hidden.prior)
-        if self.network is not None:
-            channels = hidden.prior.shape[1]
-            corrections = np.stack([feathered(told, channels) * self.network(told, None) for told in hidden.told])
-        judged = judge(corrections, hidden)
-        chosen = replace(self, gain=judged.gain)
-        best = hidden.prior + chosen._gain * corrections
-        spread = np.stack([chosen._spread(told, hidden.prior.shape[1]) for told in hidden.told])
-        return replace(chosen, doubt=Doubt.calibrated(hidden.truth - best, spread, hidden.hole)), judged
+        corrections = [self._corrections(hidden) for hidden in trial.parts]
+        gain = judge(np.concatenate(corrections[:2]), trial.alike).gain
+        chosen = replace(self, gain=gain)
+        followed = [chosen._gain * correction for correction in corrections]
+        left = trial.expected([errors(c, hidden) for c, hidden in zip(followed, trial.parts, strict=True)])
+        prior = trial.expected([errors(np.zeros_like(h.prior), h) for h in trial.parts])
+        judged = Judged(gain, float(prior.mean()), float(left.mean()), tuple(left.tolist()))
+        doubts: list[Doubt] = []
+        for correction, hidden in zip(followed, trial.parts, strict=True):
+            spread = np.stack([chosen._spread(told, len(gain)) for told in hidden.told])
+            wrong = hidden.truth - hidden.prior - correction
+            doubts.append(Doubt.calibrated(wrong, spread, hidden.hole, doubts[0].least if doubts else None))
+        times = trial.expected([np.array(doubt.times) for doubt in doubts])
+        return replace(chosen, doubt=replace(doubts[0], times=tuple(times.tolist()))), judged
+
+    def _corrections(self, hidden: Hidden) -> NDArray[np.float32]:
+        if self.network is None:
+            return np.zeros_like(hidden.prior)
+        channels = hidden.prior.shape[1]
+        return np.stack([feathered(told, channels) * self.network(told, None) for told in hidden.told])
 
     def __call__(self, context: Context) -> Rebuilt:
         """The slice that ``context`` tells of."""

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from augmentor.filling.view import View
 from augmentor.holes.column import Column
-from augmentor.holes.hide import beside
+from augmentor.holes.hide import beside, runs
+from augmentor.holes.patterns import of_hidden, of_holes
 from augmentor.holes.priors import Mask, linear
 from augmentor.tiles import AT_ONCE, windows
 
@@ -29,27 +31,43 @@ COARSEST = 8
 """Pixels that lie within the distance of two slices, at most, for planes across them to be of use."""
 
 
-def columns(view: View, size: tuple[int, ...], gaps: Sequence[int], seed: int) -> tuple[list[Column], list[Column]]:
-    """Columns to learn from, and columns to judge by, at least ``size`` large, whose truths do not meet.
+class Columns(NamedTuple):
+    """Of one scene: columns to ``learn`` from, others kept ``aside`` to judge by, and ``rows`` kept aside, too.
+
+    ``rows`` keep the neighbours that the holes have, ``rows_as_hidden`` those that slices hidden from ``aside`` keep.
+    """
+
+    learn: list[Column]
+    aside: list[Column]
+    rows: list[Column]
+    rows_as_hidden: list[Column]
+
+
+def columns(view: View, size: tuple[int, ...], gaps: Sequence[int], seed: int) -> Columns:
+    """Columns at least ``size`` large; what is told to learn from and what to judge by do not meet.
 
     Those of a volume are learned from across its slices, too: what lies between two slices looks like what lies
     between two rows as far apart (SMORE, Zhao et al. 2020, section II), and no row is missing. Where too few slices
-    lie together to hide ``gaps`` as wide as the real ones between them, rows alone tell.
+    lie together to hide ``gaps`` as wide as the real ones between them, rows alone are learned from.
     """
     random = np.random.default_rng(seed)
-    learn: list[Column] = []
-    aside: list[Column] = []
+    found = Columns([], [], [], [])
     for area in _areas(view, random):
         kept = _kept_aside(area.known.shape[1:], size, random)
         own, judged = area._replace(told=area.known & ~kept), area._replace(told=area.known & kept)
-        turned = list(across(own, view.scene.grid.spacing)) if view.volume else []
-        if turned and not beside(own, gaps):
-            learn += turned
-            aside += across(judged, view.scene.grid.spacing)
-        else:
-            learn += [own, *turned]
-            aside.append(judged)
-    return [_padded(column, size) for column in learn], [_padded(column, size) for column in aside]
+        there = np.asarray(own.known.any(axis=(1, 2)))
+        holes = of_holes(there)
+        turned, rows = (
+            [row._replace(patterns=holes) for row in across(part, view.scene.grid.spacing)] if view.volume else []
+            for part in (own, judged)
+        )
+        hidden = runs(own, gaps) if view.volume else []
+        found.learn.extend([own, *turned] if not turned or any(beside(own, run) for run in hidden) else turned)
+        found.aside.append(judged)
+        if holes and hidden:
+            found.rows.extend(rows)
+            found.rows_as_hidden.extend(row._replace(patterns=of_hidden(there, hidden)) for row in rows)
+    return Columns(*([_padded(column, size) for column in part] for part in found))
 
 
 def _areas(view: View, random: np.random.Generator) -> Iterator[Column]:
@@ -85,7 +103,7 @@ def _padded(column: Column, size: tuple[int, ...]) -> Column:
         return column
     values, beside = (np.pad(planes, [(0, 0), (0, 0), *room], mode="edge") for planes in (column.values, column.beside))
     known = np.pad(column.known, [(0, 0), *room], mode="edge")
-    return Column(values, known, column.positions, np.pad(column.told, [(0, 0), *room]), beside)
+    return column._replace(values=values, known=known, told=np.pad(column.told, [(0, 0), *room]), beside=beside)
 
 
 def across(column: Column, spacing: tuple[float, float, float]) -> Iterator[Column]:

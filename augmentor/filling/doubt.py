@@ -25,15 +25,19 @@ class Doubt:
     least: float
 
     @classmethod
-    def calibrated(cls, error: NDArray[np.floating], spread: NDArray[np.floating], hole: Mask) -> Doubt:
+    def calibrated(
+        cls, error: NDArray[np.floating], spread: NDArray[np.floating], hole: Mask, least: float | None = None
+    ) -> Doubt:
         """From errors and spreads (B, C, h, w) inside hidden parts (B, 1, h, w), by split conformal prediction.
+
+        ``least`` follows the spread unless it is given.
 
         Source: Lei et al. 2018, "Distribution-free predictive inference for regression", section 5.2 (residuals
         scaled by a spread).
         """
         inside = hole[:, 0]
         spreads = np.moveaxis(spread, 1, -1)[inside]
-        least = max(LEAST * float(spreads.mean()), 1e-6)
+        least = max(LEAST * float(spreads.mean()), 1e-6) if least is None else least
         ratios = np.abs(np.moveaxis(error, 1, -1)[inside]) / (spreads + least)
         rank = min(1.0, np.ceil((len(ratios) + 1) * COVERED) / len(ratios))
         return cls(tuple(np.quantile(ratios, rank, axis=0).tolist()), least)

@@ -9,13 +9,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from augmentor.holes.kinds import Mask
+from augmentor.holes.patterns import Pattern
 
 
 class Column(NamedTuple):
     """One window of a scene, slice above slice: scaled (C, S, h, w), known (S, h, w), and S positions.
 
     ``told`` (S, h, w) is where the truth may be told: what was observed, and is not kept for another purpose.
-    ``beside`` (A, S, h, w) is what else is known of every slice, holes or not: auxiliary rasters.
+    ``beside`` (A, S, h, w) is what else is known of every slice, holes or not: auxiliary rasters. ``patterns`` are the
+    neighbours that a hidden slice keeps, where it is not hidden in a run of known ones.
     """
 
     values: NDArray[np.float32]
@@ -23,6 +25,7 @@ class Column(NamedTuple):
     positions: Sequence[float]
     told: Mask
     beside: NDArray[np.float32]
+    patterns: tuple[Pattern, ...] = ()
 
     @classmethod
     def of(cls, values: NDArray[np.float32], known: Mask, positions: Sequence[float]) -> Column:
@@ -31,10 +34,9 @@ class Column(NamedTuple):
 
     def part(self, rows: slice, columns: slice) -> Column:
         """A window of it."""
-        return Column(
-            self.values[:, :, rows, columns],
-            self.known[:, rows, columns],
-            self.positions,
-            self.told[:, rows, columns],
-            self.beside[:, :, rows, columns],
+        return self._replace(
+            values=self.values[:, :, rows, columns],
+            known=self.known[:, rows, columns],
+            told=self.told[:, rows, columns],
+            beside=self.beside[:, :, rows, columns],
         )

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from augmentor.holes.column import Column
 from augmentor.holes.context import Context, look
+from augmentor.holes.patterns import Pattern, laid, reach
 from augmentor.holes.priors import Mask
 
 GAPS = (1, 2, 3)
@@ -23,6 +24,9 @@ LOOK = 128
 
 PARTS = 4
 """Parts that are taken of one such look."""
+
+ENOUGH = 0.25
+"""Slices that can be hidden between two known ones, for each that is missing, for no others to be hidden."""
 
 OVERCAST = 0.2
 """How often each other date is hidden whole, as overcast dates are."""
@@ -44,9 +48,10 @@ Part = tuple[Context, NDArray[np.float32], Mask]
 class Hider:
     """Draws hidden parts of one size from columns at least as large: slices of volumes, patches of rasters and stacks.
 
-    ``gaps`` are how many slices of a volume are hidden together, and ``whole`` how often they are hidden whole; the
-    others, and the dates of stacks always, lose the shape of some slice's own holes, or an ellipse.
-    ``prior`` is one of ``holes.priors.ALONG``. Of parts that are flat, so many are ``passed_over``, for learning.
+    Slices are hidden as a column's patterns say, where it has any. Of others, ``gaps`` are how many slices of a volume
+    are hidden together, and ``whole`` how often they are hidden whole; the others, and the dates of stacks always, lose
+    the shape of some slice's own holes, or an ellipse. ``prior`` is one of ``holes.priors.ALONG``. Of parts that are
+    flat, so many are ``passed_over``, for learning.
     """
 
     def __init__(
@@ -68,8 +73,9 @@ class Hider:
         self.prior = prior
         self.passed_over = passed_over
         self.random = np.random.default_rng(seed)
-        self.runs = [runs(column, gaps) if volume else [] for column in columns]
-        open_to = np.array([c.told.sum() if r or not volume else 0 for c, r in zip(columns, self.runs, strict=True)])
+        self.runs = [runs(column, gaps) if volume and not column.patterns else [] for column in columns]
+        able = [bool(r or column.patterns) or not volume for r, column in zip(self.runs, columns, strict=True)]
+        open_to = np.array([c.told.sum() * can for c, can in zip(columns, able, strict=True)])
         self.share = open_to / max(1, open_to.sum())
 
     def draw(self, size: int) -> Hidden:
@@ -90,7 +96,10 @@ class Hider:
         number = int(self.random.choice(len(self.columns), p=self.share))
         column = self._window(self.columns[number])
         known = column.known.copy()
-        index, hole = self._hide_slices(known, self.runs[number]) if self.volume else self._hide_patch(known)
+        if column.patterns:
+            index, hole = self._hide_neighbours(known, column.patterns)
+        else:
+            index, hole = self._hide_slices(known, self.runs[number]) if self.volume else self._hide_patch(known)
         truth, judged = column.values[:, index], hole & column.told[index]
         places = [place for place in self._places(judged) if self._teaches(truth[:, *place][:, judged[place]])]
         if not places:
@@ -134,6 +143,14 @@ class Hider:
         known[run] &= ~hole
         return int(self.random.integers(run.start, run.stop)), hole
 
+    def _hide_neighbours(self, known: Mask, patterns: Sequence[Pattern]) -> tuple[int, Mask]:
+        """Hide a slice, and of its neighbours all but those that one of the patterns keeps."""
+        around = patterns[int(self.random.integers(len(patterns)))]
+        edge = min(reach(around), (len(known) - 1) // 2)
+        index = int(self.random.integers(edge, len(known) - edge))
+        known &= laid(around, index, len(known))[:, None, None]
+        return index, np.ones(known.shape[1:], dtype=bool)
+
     def _hide_patch(self, known: Mask) -> tuple[int, Mask]:
         """Hide a part of one slice; and whole dates beside it."""
         index = int(self.random.integers(len(known)))
@@ -160,18 +177,19 @@ class Hider:
 def runs(column: Column, gaps: Sequence[int]) -> list[slice]:
     """Runs of observed slices that can be hidden, each as often as its length is in ``gaps``.
 
-    Those between two known slices, as real gaps are, where there are such; else any between known ones.
+    Those between two known slices, as real gaps are, where there are enough of them; else any between known ones.
     """
     there, told = (np.asarray(mask.any(axis=(1, 2))) for mask in (column.known, column.told))
     every = [slice(first, first + gap) for gap in gaps for first in range(1, len(there) - gap)]
     inside = [run for run in every if told[run].all() and there[: run.start].any() and there[run.stop :].any()]
-    return [run for run in inside if there[run.start - 1] and there[run.stop]] or inside
+    close = [run for run in inside if beside(column, run)]
+    hidden = {index for run in close for index in range(run.start, run.stop)}
+    return close if len(hidden) > ENOUGH * (~there).sum() else inside
 
 
-def beside(column: Column, gaps: Sequence[int]) -> bool:
-    """Whether any of ``runs`` lies between two known slices."""
-    there = np.asarray(column.known.any(axis=(1, 2)))
-    return any(there[run.start - 1] and there[run.stop] for run in runs(column, gaps))
+def beside(column: Column, run: slice) -> bool:
+    """Whether a run lies between two known slices."""
+    return bool(column.known[run.start - 1].any() and column.known[run.stop].any())
 
 
 class Judged(NamedTuple):
@@ -195,6 +213,12 @@ def judge(correction: NDArray[np.float32], hidden: Hidden) -> Judged:
     wanted = ((hidden.truth - hidden.prior) * hidden.hole).astype(np.float64)
     strength = (correction * wanted).sum(axis=(0, 2, 3)) / np.maximum((correction**2).sum(axis=(0, 2, 3)), 1e-12)
     gain = np.clip(strength, 0, 1)
-    count = hidden.hole.sum() * wanted.shape[1]
-    left = ((wanted - gain[:, None, None] * correction) ** 2).sum(axis=(0, 2, 3)) / hidden.hole.sum()
-    return Judged(tuple(gain.tolist()), float((wanted**2).sum() / count), float(left.mean()), tuple(left.tolist()))
+    left = errors(gain[:, None, None] * correction, hidden)
+    prior = errors(np.zeros_like(correction), hidden)
+    return Judged(tuple(gain.tolist()), float(prior.mean()), float(left.mean()), tuple(left.tolist()))
+
+
+def errors(correction: NDArray[np.floating], hidden: Hidden) -> NDArray[np.float64]:
+    """Mean squared errors (C,) of the prior with a correction (B, C, h, w) to it."""
+    wanted = (hidden.truth - hidden.prior).astype(np.float64)
+    return np.asarray((((wanted - correction) * hidden.hole) ** 2).sum(axis=(0, 2, 3)) / hidden.hole.sum())

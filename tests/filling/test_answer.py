@@ -6,6 +6,7 @@ import torch
 from numpy.typing import NDArray
 
 from augmentor.filling.answer import Answer
+from augmentor.filling.trial import Trial
 from augmentor.holes.context import Context, channels
 from augmentor.holes.hide import Hidden
 
@@ -33,7 +34,7 @@ def network(quality: float, noise: float = 0.0):  # type: ignore[no-untyped-def]
 @pytest.mark.parametrize(("quality", "gain"), [(1.0, 1.0), (2.0, 0.5), (-1.0, 0.0), (0.5, 1.0)])
 def test_a_network_is_followed_as_far_as_it_helps(quality: float, gain: float) -> None:
     parts = hidden()
-    answer, judged = Answer("linear", network(quality)).judged(parts)
+    answer, judged = Answer("linear", network(quality)).judged(Trial(parts))
     assert answer.gain == pytest.approx((gain,) * 2, abs=1e-6)
     context = Context(parts.prior[0], parts.told[0])
     wanted = parts.prior[0] + gain * quality * parts.told[0, :2]
@@ -44,7 +45,7 @@ def test_a_network_is_followed_as_far_as_it_helps(quality: float, gain: float) -
 @pytest.mark.parametrize("quality", [None, 0.9, -1.0])
 def test_the_interval_holds_nine_in_ten_hidden_truths(quality: float | None) -> None:
     own = Answer("linear") if quality is None else Answer("linear", network(quality, 0.3))
-    answer, _ = own.judged(hidden(0))
+    answer, _ = own.judged(Trial(hidden(0)))
     parts = hidden(1)
     rebuilt = [answer(Context(prior, told)) for prior, told in zip(parts.prior, parts.told, strict=True)]
     inside = np.stack([np.abs(t - r.values) <= r.half for t, r in zip(parts.truth, rebuilt, strict=True)])
@@ -53,8 +54,8 @@ def test_the_interval_holds_nine_in_ten_hidden_truths(quality: float | None) -> 
 
 def test_a_sharp_answer_is_one_sample_and_the_same_again() -> None:
     parts = hidden()
-    best, _ = Answer("linear", network(1.0, 0.3)).judged(parts)
-    sharp, _ = Answer("linear", network(1.0, 0.3), sharp=True).judged(parts)
+    best, _ = Answer("linear", network(1.0, 0.3)).judged(Trial(parts))
+    sharp, _ = Answer("linear", network(1.0, 0.3), sharp=True).judged(Trial(parts))
     context = Context(parts.prior[0], parts.told[0])
     assert not np.array_equal(sharp(context).values, best(context).values)
     np.testing.assert_array_equal(sharp(context).values, sharp(context).values)

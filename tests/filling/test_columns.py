@@ -9,7 +9,6 @@ from augmentor.filling.columns import across, columns
 from augmentor.filling.view import View
 from augmentor.holes.column import Column
 from augmentor.holes.find import find
-from augmentor.holes.hide import runs
 from augmentor.holes.kinds import Holes
 from augmentor.scaling import Scaling
 from data_adapters import Window, open_scenes, phantoms
@@ -24,14 +23,15 @@ def seen(path: Path, mask: Path | None = None) -> View:
 @pytest.mark.parametrize("kind", ["ct", "mr", "stack"])
 def test_nothing_is_told_twice_nor_of_a_hole(drawn: phantoms.Phantoms, kind: str) -> None:
     view = seen(getattr(drawn, kind), drawn.clouds if kind == "stack" else None)
-    learn, aside = columns(view, (32, 32), (1,), 0)
+    found = columns(view, (32, 32), (1,), 0)
+    learn, aside = found.learn, found.aside
     known = view.load(view.scene.plane).known
     height, width = known.shape[1:]
     own, kept = learn[0].told[:, :height, :width], aside[0].told[:, :height, :width]
     assert own.any() and kept.any()
     assert not (own & kept).any()
     np.testing.assert_array_equal(own | kept, known)
-    for column in (*learn, *aside):
+    for column in (*learn, *aside, *found.rows, *found.rows_as_hidden):
         assert min(column.known.shape[1:]) >= 32
         assert column.values.shape[1:] == column.known.shape == column.told.shape
         assert len(column.positions) == len(column.known)
@@ -49,15 +49,13 @@ def alternate(view: View) -> View:
     return View(view.scene, Holes(every_second), view.scaling)
 
 
-def test_where_no_gap_can_be_hidden_between_slices_rows_alone_tell(drawn: phantoms.Phantoms) -> None:
+def test_where_no_gap_can_be_hidden_between_slices_rows_alone_are_learned_from(drawn: phantoms.Phantoms) -> None:
     view = alternate(seen(drawn.mr))
-    learn, aside = columns(view, (32, 32), (1,), 0)
+    learn = columns(view, (32, 32), (1,), 0).learn
     slices = view.scene.shape[1]
-    assert learn and aside
-    assert all(runs(column, (1,)) for column in (*learn, *aside))
-    assert all(len(column.known) != slices or column.known.all() for column in (*learn, *aside))
-    usual, _ = columns(seen(drawn.mr), (32, 32), (1,), 0)
-    assert len(learn) == len(usual) - 1
+    assert learn
+    assert all(len(column.known) != slices or column.known.all() for column in learn)
+    assert len(learn) == len(columns(seen(drawn.mr), (32, 32), (1,), 0).learn) - 1
 
 
 def cube(missing: tuple[int, ...] = ()) -> Column:

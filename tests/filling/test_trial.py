@@ -1,0 +1,66 @@
+"""What is to be expected in holes whose like cannot be hidden."""
+
+from pathlib import Path
+
+import nibabel
+import numpy as np
+import pytest
+from scipy.ndimage import gaussian_filter
+
+from augmentor.filling.adapt import Rehearsal
+from augmentor.filling.answer import Answer
+from augmentor.filling.trial import Trial
+from augmentor.filling.view import View
+from augmentor.holes.find import find
+from augmentor.holes.hide import Hidden
+from augmentor.holes.priors import ALONG
+from augmentor.scaling import Scaling
+from data_adapters import Scene, open_scenes
+
+
+def parts(seed: int) -> Hidden:
+    random = np.random.default_rng(seed)
+    told, prior, truth = random.random((3, 4, 1, 6, 6)).astype(np.float32)
+    return Hidden(told, prior, truth, random.random((4, 1, 6, 6)) < 0.5)
+
+
+@pytest.mark.parametrize("figures", [(2.0, 3.0, 6.0), (5.0, 1.0, 1.0), (0.0, 1.0, 2.0)])
+def test_neighbours_count_for_as_much_as_in_rows(figures: tuple[float, float, float]) -> None:
+    own, holes, hidden = (np.array([f]) for f in figures)
+    assert Trial(parts(0), (parts(1), parts(2))).expected([own, holes, hidden]) == pytest.approx(own * holes / hidden)
+    assert Trial(parts(0)).expected([own]) == own
+
+
+def test_what_is_like_the_holes_leaves_out_what_is_not() -> None:
+    trial = Trial(parts(0), (parts(1), parts(2)))
+    np.testing.assert_array_equal(trial.alike.truth, np.concatenate([parts(0).truth, parts(1).truth]))
+    assert len(Trial(parts(0)).alike.truth) == len(parts(0).truth)
+
+
+def volume(path: Path, values: np.ndarray) -> Scene:
+    nibabel.save(nibabel.Nifti1Image(values.astype(np.float32), np.eye(4)), path)
+    return open_scenes(path)[0]
+
+
+@pytest.mark.parametrize(
+    ("prior", "step", "harder"), [("linear", 2, 1.5), ("cubic", 2, 1.5), ("linear", 4, 0.9), ("cubic", 4, 1.5)]
+)
+def test_the_error_in_the_holes_is_foreseen(tmp_path: Path, prior: str, step: int, harder: float) -> None:
+    """Of a volume alike in all directions. Hidden slices are harder, unless a prior looks no further than they do."""
+    truth = gaussian_filter(np.random.default_rng(0).normal(size=(96, 96, 48)), 1.5) * 5000
+    holed = truth.copy()
+    lost = [i for i in range(1, 47) if i % step == 1]
+    holed[:, :, lost] = 0
+    scene, full = (volume(tmp_path / f"{number}.nii.gz", values) for number, values in enumerate((holed, truth)))
+    view = View(scene, find(scene, None)[0], Scaling((-1000.0,), (1000.0,)))
+    column, whole = view.load(scene.plane), full.read(0, 48).values[0] / 1000
+    made = ~column.known.any(axis=(1, 2))
+    errors = [
+        (ALONG[prior](column.values, column.known, column.positions, i)[0][0] - whole[i]) ** 2
+        for i in map(int, np.flatnonzero(made))
+    ]
+    trial = Rehearsal(view).judged_by(prior)
+    judged = Answer(prior).judged(trial)[1]
+    own = ((trial.own.truth - trial.own.prior) ** 2)[trial.own.hole].mean()
+    assert judged.error == pytest.approx(np.mean(errors), rel=0.3)
+    assert own > harder * judged.error
