@@ -211,6 +211,8 @@ def _choose(view: View, run: Run | None, adapting: bool, tiles: int, reason: str
     best = rehearsal.best_prior()
     alone, least = Answer(best).judged(rehearsal.judged_by(best))
     classical = Choice(alone, f"{_classical(view, best)} ({reason})", least)
+    if rehearsal.blind and (adapting or run is not None):
+        return classical._replace(method=f"{_classical(view, best)} (no slice can be hidden as the missing ones are)")
     if adapting:
         network = adapt(rehearsal, best, start=run, tiles=tiles)
     elif run is not None:

@@ -14,6 +14,7 @@ import nibabel
 import numpy as np
 import rasterio
 from numpy.typing import NDArray
+from scipy.ndimage import label
 
 from augmentor.holes.find import find
 from augmentor.holes.kinds import Mask
@@ -35,6 +36,14 @@ class Case:
     def hidden(self) -> Mask:
         """Everything that is to be rebuilt (S, H, W), whether it is judged or not."""
         return np.asarray(find(self.scene, self.mask)[0](self.scene.plane).any(axis=0))
+
+    @cached_property
+    def parts(self) -> NDArray[np.int64]:
+        """Parts of the hole (S, H, W), numbered from 1: slices or dates; of a single plane, holes that do not touch."""
+        if len(self.hole) == 1:
+            return np.asarray(label(self.hole)[0], dtype=np.int64)
+        holed = self.hole.any(axis=(1, 2))
+        return np.where(self.hole, np.cumsum(holed)[:, None, None], 0)
 
 
 Build = tuple[str, Callable[[], Case]]

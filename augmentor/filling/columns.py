@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from augmentor.filling.view import View
 from augmentor.holes.column import Column
 from augmentor.holes.hide import beside, runs
-from augmentor.holes.patterns import of_hidden, of_holes
+from augmentor.holes.patterns import Pattern, near, of_hidden, of_holes
 from augmentor.holes.priors import Mask, linear
 from augmentor.tiles import AT_ONCE, windows
 
@@ -30,44 +30,66 @@ SEEN = 0.05
 COARSEST = 8
 """Pixels that lie within the distance of two slices, at most, for planes across them to be of use."""
 
+ENOUGH = 0.25
+"""Part of the hidden slices that are to have such neighbours as the holes have."""
+
 
 class Columns(NamedTuple):
-    """Of one scene: columns to ``learn`` from, others kept ``aside`` to judge by, and ``rows`` kept aside, too.
+    """Of one scene: its ``own`` columns to learn from, others kept ``aside`` to judge by, and a volume's ``rows`` as
+    slices for both.
 
-    ``rows`` keep the neighbours that the holes have, ``rows_as_hidden`` those that slices hidden from ``aside`` keep.
+    Rows keep the neighbours that the holes have; the same ones, as ``rows_as_hidden``, those that hidden slices have.
+    ``of_holes`` and ``of_hidden`` are these neighbours.
     """
 
-    learn: list[Column]
-    aside: list[Column]
+    own: list[Column]
     rows: list[Column]
+    aside: list[Column]
+    rows_aside: list[Column]
     rows_as_hidden: list[Column]
+    of_holes: list[Pattern]
+    of_hidden: list[Pattern]
+
+    @property
+    def unlike(self) -> bool:
+        """Whether hidden slices mostly have other neighbours near them than holes have."""
+        wanted = set(map(near, self.of_holes))
+        like = sum(near(around) in wanted for around in self.of_hidden)
+        return bool(wanted) and like < ENOUGH * len(self.of_hidden)
 
 
 def columns(view: View, size: tuple[int, ...], gaps: Sequence[int], seed: int) -> Columns:
     """Columns at least ``size`` large; what is told to learn from and what to judge by do not meet.
 
-    Those of a volume are learned from across its slices, too: what lies between two slices looks like what lies
-    between two rows as far apart (SMORE, Zhao et al. 2020, section II), and no row is missing. Where too few slices
-    lie together to hide ``gaps`` as wide as the real ones between them, rows alone are learned from.
+    What lies between two slices looks like what lies between two rows as far apart (SMORE, Zhao et al. 2020,
+    section II), and no row is missing. Where too few slices lie together to hide ``gaps`` as wide as the real ones
+    between them, rows alone are to be learned from.
     """
     random = np.random.default_rng(seed)
-    found = Columns([], [], [], [])
+    found = Columns([], [], [], [], [], [], [])
     for area in _areas(view, random):
         kept = _kept_aside(area.known.shape[1:], size, random)
-        own, judged = area._replace(told=area.known & ~kept), area._replace(told=area.known & kept)
+        own, aside = area._replace(told=area.known & ~kept), area._replace(told=area.known & kept)
+        found.aside.append(_padded(aside, size))
+        if not view.volume:
+            found.own.append(_padded(own, size))
+            continue
+        hidden = runs(own, gaps)
+        if hidden and all(beside(own, run) for run in hidden):
+            found.own.append(_padded(own, size))
         there = np.asarray(own.known.any(axis=(1, 2)))
-        holes = of_holes(there)
-        turned, rows = (
-            [row._replace(patterns=holes) for row in across(part, view.scene.grid.spacing)] if view.volume else []
-            for part in (own, judged)
+        of_them, of_others = of_holes(there), of_hidden(there, hidden)
+        found.of_holes.extend(of_them)
+        found.of_hidden.extend(of_others)
+        rows, kept_rows = (
+            [_padded(row, size)._replace(patterns=of_them) for row in across(part, view.scene.grid.spacing)]
+            for part in (own, aside)
         )
-        hidden = runs(own, gaps) if view.volume else []
-        found.learn.extend([own, *turned] if not turned or any(beside(own, run) for run in hidden) else turned)
-        found.aside.append(judged)
-        if holes and hidden:
-            found.rows.extend(rows)
-            found.rows_as_hidden.extend(row._replace(patterns=of_hidden(there, hidden)) for row in rows)
-    return Columns(*([_padded(column, size) for column in part] for part in found))
+        found.rows.extend(rows)
+        found.rows_aside.extend(kept_rows)
+        if of_them and of_others:
+            found.rows_as_hidden.extend(row._replace(patterns=of_others) for row in kept_rows)
+    return found
 
 
 def _areas(view: View, random: np.random.Generator) -> Iterator[Column]:

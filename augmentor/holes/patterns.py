@@ -50,3 +50,9 @@ def reach(around: Pattern) -> int:
     known = np.flatnonzero(around) - REACH
     before, after = known[known < 0], known[known > 0]
     return int(max(-before.max(initial=-REACH), after.min(initial=REACH)))
+
+
+def near(around: Pattern) -> tuple[int, ...]:
+    """How far the nearest two known slices lie on each side: those that a network is told of."""
+    known = np.flatnonzero(around) - REACH
+    return (*known[known < 0][-2:].tolist(), *known[known > 0][:2].tolist())

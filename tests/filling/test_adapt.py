@@ -3,9 +3,12 @@
 from pathlib import Path
 from typing import Any
 
+import nibabel
 import numpy as np
 import pytest
+from scipy.ndimage import gaussian_filter
 
+from augmentor.fill import fill
 from augmentor.filling import adapt as module
 from augmentor.filling.adapt import Rehearsal, adapt
 from augmentor.filling.view import View
@@ -103,3 +106,29 @@ def test_too_little_to_hide_is_said(drawn: phantoms.Phantoms) -> None:
     view = seen(drawn.mr)
     everything = Holes(lambda window: np.ones((1, view.scene.shape[1], window.height, window.width), dtype=bool))
     assert not Rehearsal(View(view.scene, everything, view.scaling)).possible
+
+
+@pytest.mark.parametrize(
+    ("smooth", "period", "blind", "from_rows"),
+    [
+        ((1.5, 1.5, 1.5), 4, False, True),
+        ((0.3, 0.3, 3.0), 4, True, False),
+        ((0.3, 0.3, 3.0), 2, True, False),
+        # A slice that is missing alone has neighbours as hidden ones have.
+        ((0.3, 0.3, 3.0), 12, False, True),
+    ],
+)
+def test_rows_tell_of_slices_that_they_are_like(
+    tmp_path: Path, smooth: tuple[float, ...], period: int, blind: bool, from_rows: bool
+) -> None:
+    values = gaussian_filter(np.random.default_rng(0).normal(size=(64, 64, 40)), smooth) * 5000
+    values[:, :, [i for i in range(2, 38) if i % period == 1]] = 0
+    nibabel.save(nibabel.Nifti1Image(values.astype(np.float32), np.eye(4)), tmp_path / "v.nii.gz")
+    rehearsal = Rehearsal(seen(tmp_path / "v.nii.gz"))
+    assert rehearsal.possible and rehearsal.blind == blind
+    assert (len(rehearsal.learn) > len(rehearsal.columns.own)) == from_rows
+    assert (rehearsal.judged_by("linear").rows is not None) == (smooth[0] == smooth[2])
+    if blind:
+        out = tmp_path / "out.nii.gz"
+        filled = fill(tmp_path / "v.nii.gz", out, runs=tmp_path, tiles=64)
+        assert filled.method.endswith("interpolation between slices (no slice can be hidden as the missing ones are)")

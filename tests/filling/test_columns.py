@@ -1,5 +1,6 @@
 """What a scene shows of itself: apart what is learned from and judged by, and nothing of its holes."""
 
+from itertools import chain
 from pathlib import Path
 
 import numpy as np
@@ -24,18 +25,17 @@ def seen(path: Path, mask: Path | None = None) -> View:
 def test_nothing_is_told_twice_nor_of_a_hole(drawn: phantoms.Phantoms, kind: str) -> None:
     view = seen(getattr(drawn, kind), drawn.clouds if kind == "stack" else None)
     found = columns(view, (32, 32), (1,), 0)
-    learn, aside = found.learn, found.aside
     known = view.load(view.scene.plane).known
     height, width = known.shape[1:]
-    own, kept = learn[0].told[:, :height, :width], aside[0].told[:, :height, :width]
+    own, kept = found.own[0].told[:, :height, :width], found.aside[0].told[:, :height, :width]
     assert own.any() and kept.any()
     assert not (own & kept).any()
     np.testing.assert_array_equal(own | kept, known)
-    for column in (*learn, *aside, *found.rows, *found.rows_as_hidden):
+    for column in chain(*found[:5]):
         assert min(column.known.shape[1:]) >= 32
         assert column.values.shape[1:] == column.known.shape == column.told.shape
         assert len(column.positions) == len(column.known)
-    assert (len(learn) > 1) == (kind != "stack")
+    assert bool(found.rows) == bool(found.rows_as_hidden) == (kind != "stack")
 
 
 def alternate(view: View) -> View:
@@ -51,11 +51,9 @@ def alternate(view: View) -> View:
 
 def test_where_no_gap_can_be_hidden_between_slices_rows_alone_are_learned_from(drawn: phantoms.Phantoms) -> None:
     view = alternate(seen(drawn.mr))
-    learn = columns(view, (32, 32), (1,), 0).learn
-    slices = view.scene.shape[1]
-    assert learn
-    assert all(len(column.known) != slices or column.known.all() for column in learn)
-    assert len(learn) == len(columns(seen(drawn.mr), (32, 32), (1,), 0).learn) - 1
+    found = columns(view, (32, 32), (1,), 0)
+    assert found.rows and found.unlike and not found.own
+    assert columns(seen(drawn.mr), (32, 32), (1,), 0).own
 
 
 def cube(missing: tuple[int, ...] = ()) -> Column:
