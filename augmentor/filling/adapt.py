@@ -14,7 +14,8 @@ from augmentor.filling.view import View
 from augmentor.holes.column import Column
 from augmentor.holes.context import channels
 from augmentor.holes.hide import GAPS, Hider, errors
-from augmentor.holes.priors import SUITED
+from augmentor.holes.patterns import missing
+from augmentor.holes.priors import ALONG, SUITED, Variogram, expected_error
 from augmentor.learners.corrector import NOISE, PASSED_OVER, Corrector
 from augmentor.networks import device, load_generator
 from augmentor.progress import progress
@@ -111,12 +112,27 @@ class Rehearsal:
         suited = SUITED[self.view.scene.kind]
         if len(suited) == 1:
             return suited[0]
+        told = {prior: self._by_differences(prior) for prior in suited}
+        by_differences = bool(np.isfinite(list(told.values())).all())
         expected = {}
         for prior in suited:
-            # What neighbours are worth to a prior differs less from rows to slices than what a network makes of them.
             trial = self._trial(prior, COMPARED_ON, 1, self.rows)
-            expected[prior] = trial.expected([errors(np.zeros_like(h.prior), h) for h in trial.parts]).mean()
+            hidden = trial.expected([errors(np.zeros_like(h.prior), h) for h in trial.parts]).mean()
+            # Both ways err; rows that are unlike slices tell nothing that their differences do not tell better.
+            ways = ([told[prior]] if by_differences else []) + (
+                [hidden] if self.rows_tell or not by_differences else []
+            )
+            expected[prior] = float(np.mean(np.log(np.maximum(ways, 1e-12))))
         return min(expected, key=lambda prior: expected[prior])
+
+    def _by_differences(self, prior: str) -> float:
+        """The mean squared error to be expected of a prior in slices that are missing whole."""
+        found = []
+        for column in self.columns.aside if self.rows else ():
+            variogram = Variogram.of(column.values, column.known, column.positions)
+            there = np.asarray(column.known.any(axis=(1, 2)))
+            found += [expected_error(ALONG[prior], there, column.positions, i, variogram) for i in missing(there)]
+        return float(np.mean(found)) if found else float("nan")
 
 
 def adapt(rehearsal: Rehearsal, prior: str, *, start: Run | None, tiles: int = TILES) -> Answer:

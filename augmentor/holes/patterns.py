@@ -22,10 +22,15 @@ def pattern(there: Mask, index: int) -> Pattern:
     return tuple(wide.tolist())
 
 
+def missing(there: Mask) -> list[int]:
+    """Slices that are missing between others, by which slices (S,) are known."""
+    known = np.flatnonzero(there)
+    return [i for i in range(known[0], known[-1]) if not there[i]] if len(known) else []
+
+
 def of_holes(there: Mask) -> tuple[Pattern, ...]:
     """The patterns of the slices (S,) that are missing between others."""
-    known = np.flatnonzero(there)
-    return tuple(pattern(there, i) for i in range(known[0], known[-1]) if not there[i]) if len(known) else ()
+    return tuple(pattern(there, i) for i in missing(there))
 
 
 def of_hidden(there: Mask, runs: Sequence[slice]) -> tuple[Pattern, ...]:

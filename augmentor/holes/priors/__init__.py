@@ -17,6 +17,7 @@ from augmentor.holes.priors.along import (
 from augmentor.holes.priors.inside import harmonic
 from augmentor.holes.priors.kinds import Prior, Values
 from augmentor.holes.priors.radiometry import matched
+from augmentor.holes.priors.variogram import Variogram, expected_error
 
 __all__ = [
     "ALONG",
@@ -25,8 +26,10 @@ __all__ = [
     "Neighbours",
     "Prior",
     "Values",
+    "Variogram",
     "between",
     "cubic",
+    "expected_error",
     "harmonic",
     "linear",
     "matched",

@@ -1,0 +1,54 @@
+"""The error of an interpolation, foreseen from how slices differ."""
+
+import numpy as np
+import pytest
+from scipy.ndimage import gaussian_filter1d
+
+from augmentor.holes.patterns import missing
+from augmentor.holes.priors import ALONG, Variogram, expected_error
+
+LOST = {"every 4th": lambda i: i % 4 == 2, "3 in a row": lambda i: i % 8 in (3, 4, 5), "one": lambda i: i == 30}
+
+
+def volume(smooth: float, seed: int = 0) -> np.ndarray:
+    noise = np.random.default_rng(seed).normal(size=(2, 61, 30, 30))
+    return gaussian_filter1d(noise, smooth, axis=1, mode="wrap")
+
+
+@pytest.mark.parametrize("prior", ["linear", "cubic"])
+@pytest.mark.parametrize("lost", LOST)
+@pytest.mark.parametrize(("smooth", "step"), [(0.8, 1.0), (1.5, 2.5), (3.0, 0.7)])
+def test_the_error_is_foreseen(prior: str, lost: str, smooth: float, step: float) -> None:
+    values = volume(smooth)
+    there = np.array([not LOST[lost](i) for i in range(61)])
+    known = np.broadcast_to(there[:, None, None], values.shape[1:])
+    positions = [step * i for i in range(61)]
+    variogram = Variogram.of(np.where(known, values, 99.0), known, positions)
+    true, told = [], []
+    for i in missing(there):
+        answer, _ = ALONG[prior](values, known, positions, i)
+        true.append(np.mean((answer - values[:, i]) ** 2))
+        told.append(expected_error(ALONG[prior], there, positions, i, variogram))
+    # What is left of a smooth volume is a small difference of large figures.
+    assert np.mean(told) == pytest.approx(np.mean(true), rel=0.25, abs=0.002 * values.var())
+
+
+@pytest.mark.parametrize(("smooth", "better"), [(0.5, "linear"), (2.0, "cubic")])
+def test_the_better_interpolation_is_told(smooth: float, better: str) -> None:
+    values, positions = volume(smooth), list(range(61))
+    there = np.array([i % 4 != 2 for i in positions])
+    known = np.broadcast_to(there[:, None, None], values.shape[1:])
+    variogram = Variogram.of(values, known, positions)
+    errors = {p: expected_error(ALONG[p], there, positions, 30, variogram) for p in ("linear", "cubic")}
+    assert min(errors, key=lambda prior: errors[prior]) == better
+
+
+def test_what_no_slices_tell_of_is_not_told() -> None:
+    values = volume(1.0)
+    there = np.array([i % 2 == 0 for i in range(61)])
+    there[1] = True
+    known = np.broadcast_to(there[:, None, None], values.shape[1:])
+    variogram = Variogram.of(values, known, list(range(61)))
+    assert np.isnan(expected_error(ALONG["linear"], there, list(range(61)), 31, variogram))
+    assert variogram.at(np.array([0.0, 2.0])) == pytest.approx([0.0, variogram.differences[0]])
+    assert np.isnan(variogram.at(np.array([1.0, 500.0]))).all()
