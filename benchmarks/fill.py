@@ -1,6 +1,7 @@
 """Filling on real data whose truth is known, beside every classical answer: one record a case.
 
     OMP_NUM_THREADS=1 python -m benchmarks.fill slices
+    OMP_NUM_THREADS=1 python -m benchmarks.fill beside
     OMP_NUM_THREADS=1 python -m benchmarks.fill clouds
     OMP_NUM_THREADS=1 python -m benchmarks.fill alone
     python -m benchmarks.fill table
@@ -87,7 +88,7 @@ def measure(case: Case, work: Path) -> dict[str, Any]:
     suffix = "" if case.holed.is_dir() else "".join(case.holed.suffixes)
     out = work / f"filled{suffix}"
     began = time.process_time()
-    filled = fill(case.holed, out, mask=case.mask, runs=work / "runs")
+    filled = fill(case.holed, out, mask=case.mask, aux=case.aux, runs=work / "runs")
     spent = time.process_time() - began
     made = whole(out, case)
     low, high = (whole(work / f"filled_{side}{suffix}", case) for side in ("low", "high"))
@@ -146,6 +147,7 @@ def _command(name: str, cases: Callable[[Path, Path], Iterable[Build]], about: s
 
 
 _command("slices", fill_cases.volumes, "CT and MR without some of their slices.")
+_command("beside", fill_cases.beside, "MR without some of its slices, other contrasts beside it.")
 _command("clouds", fill_cases.stacks, "Dated stacks under real clouds.")
 _command("alone", fill_cases.alone, "Single dates under real clouds.")
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import shutil
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
@@ -23,7 +23,10 @@ from data_adapters import Scene, open_scenes
 
 @dataclass(frozen=True)
 class Case:
-    """A file to fill, ``holed``, with its ``mask`` if it has one; the ``truth`` (C, S, H, W), judged in ``hole``."""
+    """A file to fill, ``holed``, with its ``mask`` if it has one; the ``truth`` (C, S, H, W), judged in ``hole``.
+
+    ``aux`` are files that lie beside it.
+    """
 
     name: str
     holed: Path
@@ -31,6 +34,7 @@ class Case:
     scene: Scene
     truth: NDArray[Any]
     hole: Mask
+    aux: tuple[Path, ...] = ()
 
     @cached_property
     def hidden(self) -> Mask:
@@ -69,6 +73,15 @@ VOLUMES = {
     "CT phantom_tilted_34": "ct_dicom/phantom_tilted_34_rle",
 }
 
+BESIDE = {
+    "MR stroke_T2, T1 beside it": ("nifti/stroke_T2.nii.gz", ("nifti/stroke_T1.nii.gz",)),
+    "MR stroke_FLAIR, T1 and T2 beside it": (
+        "nifti/stroke_FLAIR.nii.gz",
+        ("nifti/stroke_T1.nii.gz", "nifti/stroke_T2.nii.gz"),
+    ),
+}
+"""Volumes and other contrasts of the same head, on the same grid."""
+
 ALONE = {
     "Sentinel-2, Bolzano": "satellite/S2_L2A_sample_5band.tif",
     "Sentinel-2, ukis-csmask": "satellite/csmask_sentinel2_image.tif",
@@ -86,6 +99,19 @@ def volumes(data: Path, work: Path) -> Iterator[Build]:
         for name, path in VOLUMES.items():
             called = f"{name}, {pattern}"
             yield called, partial(_volume, called, data / path, work / name / pattern, left_out)
+
+
+def beside(data: Path, work: Path) -> Iterator[Build]:
+    """Volumes without some of their slices, other contrasts of the same head beside them."""
+    pattern = "every 4th slice"
+    for name, (path, others) in BESIDE.items():
+        called = f"{name}, {pattern}"
+        volume = partial(_volume, called, data / path, work / name, PATTERNS[pattern])
+        yield called, partial(_with, volume, tuple(data / other for other in others))
+
+
+def _with(build: Callable[[], Case], aux: tuple[Path, ...]) -> Case:
+    return replace(build(), aux=aux)
 
 
 def _volume(name: str, source: Path, folder: Path, left_out: Callable[[int], bool]) -> Case:

@@ -1,0 +1,67 @@
+"""Rasters at the terminal: stripes without data, as Landsat 7 has had since its scan line corrector failed."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import rasterio
+from click.testing import CliRunner
+from numpy.typing import NDArray
+from rasterio.transform import from_origin
+from scipy.ndimage import gaussian_filter
+
+from augmentor.cli import main
+
+SIDE = 300
+
+
+def ground(dtype: str) -> NDArray[Any]:
+    rough = np.random.default_rng(0).normal(size=(3, SIDE, SIDE))
+    smooth = gaussian_filter(rough, (0, 12, 12))
+    return (120 + 60 * smooth / np.abs(smooth).max()).astype(dtype)
+
+
+def stripes() -> NDArray[np.bool_]:
+    """Slanted, and wider towards the sides."""
+    rows, columns = np.mgrid[:SIDE, :SIDE]
+    wide = 1 + 11 * np.abs(columns - SIDE / 2) / (SIDE / 2)
+    return np.asarray((rows + 0.15 * columns) % 33 < wide)
+
+
+def write(path: Path, bands: NDArray[Any], nodata: float | None = None) -> Path:
+    with rasterio.open(
+        path, "w", driver="GTiff", height=SIDE, width=SIDE, count=len(bands), dtype=bands.dtype, crs="EPSG:32618",
+        transform=from_origin(300_000, 2_800_000, 30, 30), nodata=nodata,
+    ) as data:  # fmt: skip
+        data.write(bands)
+    return path
+
+
+@pytest.mark.parametrize("dtype", ["uint8", "int16", "float32"])
+@pytest.mark.parametrize("by", ["nodata", "mask", "wider mask"])
+def test_stripes_are_filled_and_what_lies_between_them_is_not_touched(tmp_path: Path, dtype: str, by: str) -> None:
+    truth, lost = ground(dtype), stripes()
+    source = write(tmp_path / "scene.tif", np.where(lost, 0, truth).astype(dtype), 0 if by == "nodata" else None)
+    words: list[object] = ["fill", source, "-o", tmp_path / "out.tif", "--prior-only"]
+    if by != "nodata":
+        words += ["--mask", write(tmp_path / "gaps.tif", lost[None].astype(np.uint8))]
+    if by == "wider mask":
+        words += ["--grow", 1]
+    result = CliRunner().invoke(main, [str(word) for word in words])
+    assert result.exit_code == 0, result.output
+    with rasterio.open(tmp_path / "out.tif") as data:
+        made = data.read()
+    with rasterio.open(tmp_path / "out_made.tif") as data:
+        marked = data.read(1) > 0
+    np.testing.assert_array_equal(made[:, ~marked], truth[:, ~marked])
+    assert (marked & lost).sum() == lost.sum()
+    assert (marked.sum() > lost.sum()) == (by == "wider mask")
+    errors = (made.astype(float) - truth)[:, lost]
+    assert np.sqrt((errors**2).mean()) < 0.15 * truth.std()
+    # No seam where one block of the plane meets the next, at 256.
+    seam = np.zeros_like(lost)
+    seam[254:258], seam[:, 254:258] = True, True
+    assert np.abs((made.astype(float) - truth)[:, lost & seam]).mean() < 2 * np.abs(errors).mean()
