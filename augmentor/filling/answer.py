@@ -28,7 +28,8 @@ OVERLAP = 0.25
 """Of neighbouring tiles that a plane is corrected by."""
 
 Correct = Callable[[NDArray[np.float32], "torch.Tensor | None"], NDArray[np.float32]]
-"""What is told (K, h, w), and noise (NOISE, h, w) or none -> a correction to the prior (C, h, w), in [-1, 1] units."""
+"""What is told (B, K, h, w), and noise (B, NOISE, h, w) or none -> corrections to the prior (B, C, h, w), in [-1, 1]
+units."""
 
 
 def over_planes(generator: Generator, tile: tuple[int, ...]) -> Correct:
@@ -36,13 +37,13 @@ def over_planes(generator: Generator, tile: tuple[int, ...]) -> Correct:
     from monai.inferers.utils import sliding_window_inference
 
     def apply(told: NDArray[np.float32], noise: torch.Tensor | None) -> NDArray[np.float32]:
-        drawn = torch.zeros(NOISE, *told.shape[1:]) if noise is None else noise
-        every = torch.cat([torch.from_numpy(told), drawn])[None]
+        drawn = torch.zeros(len(told), NOISE, *told.shape[2:]) if noise is None else noise
+        every = torch.cat([torch.from_numpy(told), drawn], dim=1)
         with torch.inference_mode():
             made = sliding_window_inference(
                 every, tile, 16, lambda x: correct(generator, x[:, :-NOISE], x[:, -NOISE:]), OVERLAP, mode="gaussian"
             )
-        return np.asarray(made[0].numpy())
+        return np.asarray(made)
 
     return apply
 
@@ -87,8 +88,8 @@ class Answer:
         judged = Judged(gain, float(prior.mean()), float(left.mean()), tuple(left.tolist()))
         doubts: list[Doubt] = []
         for correction, hidden in zip(followed, trial.parts, strict=True):
-            spread = np.stack([chosen._spread(told, len(gain)) for told in hidden.told])
             wrong = hidden.truth - hidden.prior - correction
+            spread = chosen._spread(hidden.told, len(gain))
             doubts.append(Doubt.calibrated(wrong, spread, hidden.hole, doubts[0].least if doubts else None))
         times = trial.expected([np.array(doubt.times) for doubt in doubts])
         return replace(chosen, doubt=replace(doubts[0], times=tuple(times.tolist()))), judged
@@ -96,16 +97,18 @@ class Answer:
     def _corrections(self, hidden: Hidden) -> NDArray[np.float32]:
         if self.network is None:
             return np.zeros_like(hidden.prior)
-        channels = hidden.prior.shape[1]
-        return np.stack([feathered(told, channels) * self.network(told, None) for told in hidden.told])
+        far = np.stack([feathered(told, hidden.prior.shape[1]) for told in hidden.told])
+        return far[:, None] * self.network(hidden.told, None)
 
     def __call__(self, context: Context) -> Rebuilt:
         """The slice that ``context`` tells of."""
-        values = context.prior
+        values, told = context.prior, context.told[None]
         if network := self.followed:
-            noise = self._noise(context.told, 0) if self.sharp else None
-            values = values + feathered(context.told, len(values)) * self._gain * network(context.told, noise)
-        half = np.zeros_like(values) if self.doubt is None else self.doubt.half(self._spread(context.told, len(values)))
+            noise = self._noise(told, 0) if self.sharp else None
+            values = values + feathered(told[0], len(values)) * self._gain * network(told, noise)[0]
+        half = np.zeros_like(values)
+        if self.doubt is not None:
+            half = self.doubt.half(self._spread(told, len(values))[0])
         return Rebuilt(values, half)
 
     @property
@@ -118,12 +121,14 @@ class Answer:
         return np.array(self.gain, np.float32)[:, None, None]
 
     def _spread(self, told: NDArray[np.float32], channels: int) -> NDArray[np.float32]:
-        """How far samples lie apart (C, h, w); how far the neighbours do, where the prior answers alone."""
+        """How far samples lie apart (B, C, h, w); how far the neighbours do, where the prior answers alone."""
         if network := self.followed:
             samples = [self._gain * network(told, self._noise(told, n)) for n in range(SAMPLES)]
             return np.asarray(np.std(samples, axis=0))
-        before, after = np.split(told[channels + 1 : 3 * channels + 1], 2)
+        before, after = np.split(told[:, channels + 1 : 3 * channels + 1], 2, axis=1)
         return np.asarray(np.abs(after - before) / 2)
 
     def _noise(self, told: NDArray[np.float32], number: int) -> torch.Tensor:
-        return torch.randn(NOISE, *told.shape[1:], generator=torch.Generator().manual_seed(number))
+        """The same for every part."""
+        noise = torch.randn(1, NOISE, *told.shape[2:], generator=torch.Generator().manual_seed(number))
+        return noise.expand(len(told), -1, -1, -1)

@@ -91,7 +91,7 @@ def test_an_untrained_network_gives_the_prior(drawn: phantoms.Phantoms, monkeypa
     rehearsal = Rehearsal(seen(drawn.mr))
     network = adapt(rehearsal, "linear", start=None, tiles=16).network
     assert network is not None
-    assert not network(rehearsal.judged_by("linear").own.told[0], None).any()
+    assert not network(rehearsal.judged_by("linear").own.told[:1], None).any()
 
 
 def test_a_network_that_learned_for_less_than_a_look_is_looked_at(drawn: phantoms.Phantoms) -> None:
@@ -99,7 +99,7 @@ def test_a_network_that_learned_for_less_than_a_look_is_looked_at(drawn: phantom
     network = adapt(rehearsal, "linear", start=None, tiles=640).network
     assert network is not None
     hidden = rehearsal.judged_by("linear").own
-    assert network(hidden.told[0], None).any()
+    assert network(hidden.told[:1], None).any()
 
 
 def test_too_little_to_hide_is_said(drawn: phantoms.Phantoms) -> None:

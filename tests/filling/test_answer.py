@@ -25,8 +25,8 @@ def hidden(seed: int = 0, count: int = 2, parts: int = 24) -> Hidden:
 
 def network(quality: float, noise: float = 0.0):  # type: ignore[no-untyped-def]
     def correct(told: Plane, drawn: torch.Tensor | None) -> Plane:
-        apart = 0 if drawn is None else noise * drawn[:1].numpy()
-        return np.asarray(quality * told[:2] + apart, dtype=np.float32)
+        apart = 0 if drawn is None else noise * drawn[:, :1].numpy()
+        return np.asarray(quality * told[:, :2] + apart, dtype=np.float32)
 
     return correct
 
