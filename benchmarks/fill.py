@@ -14,6 +14,7 @@ not run again unless ``--again``; ``table`` writes docs/benchmarks/fill.md from 
 from __future__ import annotations
 
 import json
+import re
 import tempfile
 import time
 from collections.abc import Callable, Iterable, Iterator
@@ -28,7 +29,7 @@ from augmentor.fill import fill
 from augmentor.filling.show import filled_scene
 from augmentor.holes.priors import ALONG
 from augmentor.measures.filling import closeness, spectral_angle
-from benchmarks import fill_cases, fill_tables
+from benchmarks import fill_cases, fill_pictures, fill_tables
 from benchmarks.classical import INSIDE
 from benchmarks.fill_cases import Build, Case
 from benchmarks.machine import machine
@@ -83,8 +84,8 @@ def whole(path: Path, like: Case) -> Values:
     return scene.read(0, scene.shape[1]).values
 
 
-def measure(case: Case, work: Path) -> dict[str, Any]:
-    """Fill a case, and set the figures side by side."""
+def measure(case: Case, work: Path, picture: Path | None = None) -> dict[str, Any]:
+    """Fill a case, and set the figures side by side; and the ``picture``, where one is asked for."""
     suffix = "" if case.holed.is_dir() else "".join(case.holed.suffixes)
     out = work / f"filled{suffix}"
     began = time.process_time()
@@ -94,7 +95,11 @@ def measure(case: Case, work: Path) -> dict[str, Any]:
     low, high = (whole(work / f"filled_{side}{suffix}", case) for side in ("low", "high"))
     inside = np.broadcast_to(case.hole, case.truth.shape)
     covered = ((low <= case.truth) & (case.truth <= high))[inside].mean()
-    rivals = {name: figures(answer, case) for name, answer in classical(case)}
+    answers = dict(classical(case))
+    rivals = {name: figures(answer, case) for name, answer in answers.items()}
+    if picture is not None:
+        best = max(rivals, key=lambda name: rivals[name]["psnr"])
+        fill_pictures.draw(case, answers[best], made, picture)
     return {
         "case": case.name,
         "method": filled.method,
@@ -111,8 +116,10 @@ def measure(case: Case, work: Path) -> dict[str, Any]:
     }
 
 
-def run(cases: Callable[[Path, Path], Iterable[Build]], data: Path, names: tuple[str, ...], again: bool) -> None:
-    """Every case whose record is not there yet, one record each."""
+def run(
+    cases: Callable[[Path, Path], Iterable[Build]], data: Path, names: tuple[str, ...], again: bool, drawn: bool
+) -> None:
+    """Every case whose record is not there yet, one record each, and a picture each where they are to be drawn."""
     with tempfile.TemporaryDirectory() as folder:
         for number, (name, build) in enumerate(cases(data, Path(folder) / "cases")):
             there = {record["case"] for record in records()}
@@ -121,7 +128,8 @@ def run(cases: Callable[[Path, Path], Iterable[Build]], data: Path, names: tuple
             case = build()
             out = Path(folder) / f"out{number}"
             out.mkdir()
-            record = {**measure(case, out), **machine()}
+            picture = PICTURES / f"fill_{re.sub(r'[^a-z0-9]+', '_', name.lower())}.png" if drawn else None
+            record = {**measure(case, out, picture), **machine()}
             kept = [r for r in records() if r["case"] != name]
             RECORDS.write_text("".join(json.dumps(r) + "\n" for r in [*kept, record]))
             click.echo(fill_tables.line(record))
@@ -142,8 +150,9 @@ def _command(name: str, cases: Callable[[Path, Path], Iterable[Build]], about: s
     @click.option("--data", type=click.Path(path_type=Path), default=ROOT.parent / "shared/data")
     @click.option("--case", "names", multiple=True, help="Only these.")
     @click.option("--again", is_flag=True, help="Run cases whose record is there.")
-    def command(data: Path, names: tuple[str, ...], again: bool) -> None:
-        run(cases, data, names, again)
+    @click.option("--picture", "drawn", is_flag=True, help="Draw each into docs/pictures.")
+    def command(data: Path, names: tuple[str, ...], again: bool, drawn: bool) -> None:
+        run(cases, data, names, again, drawn)
 
 
 _command("slices", fill_cases.volumes, "CT and MR without some of their slices.")

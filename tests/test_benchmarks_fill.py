@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from augmentor.fill import fill
 from augmentor.holes.find import find
@@ -30,7 +31,9 @@ def test_a_case_is_measured_beside_every_classical_answer(
     drawn: phantoms.Phantoms, monkeypatch: Any, tmp_path: Path, kind: str
 ) -> None:
     monkeypatch.setattr(bench, "fill", partial(fill, tiles=64))
-    record = bench.measure(case(drawn, kind), tmp_path)
+    record = bench.measure(case(drawn, kind), tmp_path, tmp_path / "picture.png")
+    with Image.open(tmp_path / "picture.png") as picture:
+        assert picture.width > 4 * picture.height
     assert record["untouched"]
     assert 0 <= record["covered"] <= 1
     names = {"linear", "cubic", "nearest"} if kind != "stack" else {"linear", "nearest", "median", "seasonal"}
