@@ -39,7 +39,6 @@ JUDGED_ON = 192
 COMPARED_ON = 96
 """Hidden parts that priors are compared by."""
 
-
 ALIKE = 4.0
 """Times that squared errors between rows may be those between slices, for rows to tell of slices. Where they were 15
 and 28 times (``totalseg_mr_sm``, ``abdomen_20``), what was learned from rows made slices worse."""
@@ -57,7 +56,8 @@ class Rehearsal:
         # Holes that are whole slices are all there is, or none of them is.
         self.whole = 1.0 if gaps else 0.0
         self.columns = columns(view, tile, self.gaps, seed)
-        self.rows = bool(gaps and self.columns.rows_as_hidden)
+        found = self.columns
+        self.rows = bool(gaps) and self._some(found.aside) and self._some(found.rows_as_hidden)
         self.rows_tell = self.rows and self._rows_are_like_slices()
 
     def hider(self, columns: Sequence[Column], seed: int, prior: str, passed_over: float = 0.0) -> Hider:
@@ -81,12 +81,16 @@ class Rehearsal:
     @property
     def possible(self) -> bool:
         """Whether enough is observed to hide any of it."""
-        return bool(self.columns.aside) and bool(self.hider(self.columns.aside, 0, "linear").share.any())
+        return self._some(self.columns.aside) and (self.blind or self._some(self.learn))
+
+    def _some(self, columns: Sequence[Column]) -> bool:
+        """Whether anything of these can be hidden."""
+        return bool(columns) and bool(self.hider(columns, 0, "linear").share.any())
 
     @property
     def blind(self) -> bool:
         """Whether nothing that can be hidden is like the holes."""
-        return bool(self.columns.unlike) and not self.rows_tell
+        return self.columns.unlike and not self.rows_tell
 
     def judged_by(self, prior: str, seed: int = 2) -> Trial:
         """Parts that nothing was learned from."""
@@ -104,8 +108,8 @@ class Rehearsal:
         """Whether linear interpolation errs about as much between rows as between slices, both hidden alike."""
         parts = (self.columns.aside, self.columns.rows_as_hidden)
         slices, rows = (self.hider(p, 0, "linear").draw(COMPARED_ON) for p in parts)
-        ratio = errors(np.zeros_like(rows.prior), rows).mean() / errors(np.zeros_like(slices.prior), slices).mean()
-        return bool(1 / ALIKE < ratio < ALIKE)
+        between_rows, between_slices = (float(errors(np.zeros_like(h.prior), h).mean()) for h in (rows, slices))
+        return between_slices / ALIKE < between_rows < between_slices * ALIKE
 
     def best_prior(self) -> str:
         """The classical answer that is to be expected to come closest."""
@@ -118,10 +122,8 @@ class Rehearsal:
         for prior in suited:
             trial = self._trial(prior, COMPARED_ON, 1, self.rows)
             hidden = trial.expected([errors(np.zeros_like(h.prior), h) for h in trial.parts]).mean()
-            # Both ways err; rows that are unlike slices tell nothing that their differences do not tell better.
-            ways = ([told[prior]] if by_differences else []) + (
-                [hidden] if self.rows_tell or not by_differences else []
-            )
+            # Both ways err, each in other volumes; rows that are unlike slices tell less than slices' own differences.
+            ways = [hidden] if not by_differences else [hidden, told[prior]] if self.rows_tell else [told[prior]]
             expected[prior] = float(np.mean(np.log(np.maximum(ways, 1e-12))))
         return min(expected, key=lambda prior: expected[prior])
 

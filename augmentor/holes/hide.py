@@ -75,7 +75,7 @@ class Hider:
         self.random = np.random.default_rng(seed)
         self.runs = [runs(column, gaps) if volume and not column.patterns else [] for column in columns]
         able = [bool(r or column.patterns) or not volume for r, column in zip(self.runs, columns, strict=True)]
-        open_to = np.array([c.told.sum() * can for c, can in zip(columns, able, strict=True)])
+        open_to = np.array([can * self._open(column).sum() for can, column in zip(able, columns, strict=True)])
         self.share = open_to / max(1, open_to.sum())
 
     def draw(self, size: int) -> Hidden:
@@ -143,10 +143,16 @@ class Hider:
         known[run] &= ~hole
         return int(self.random.integers(run.start, run.stop)), hole
 
+    @staticmethod
+    def _open(column: Column) -> Mask:
+        """Where the truth may be told of slices that may be hidden."""
+        edge = _edge(len(column.told), column.patterns)
+        return column.told[edge : len(column.told) - edge]
+
     def _hide_neighbours(self, known: Mask, patterns: Sequence[Pattern]) -> tuple[int, Mask]:
         """Hide a slice, and of its neighbours all but those that one of the patterns keeps."""
         around = patterns[int(self.random.integers(len(patterns)))]
-        edge = min(reach(around), (len(known) - 1) // 2)
+        edge = _edge(len(known), patterns)
         index = int(self.random.integers(edge, len(known) - edge))
         known &= laid(around, index, len(known))[:, None, None]
         return index, np.ones(known.shape[1:], dtype=bool)
@@ -172,6 +178,11 @@ class Hider:
         centre = self.random.random(2) * (height, width)
         radii = self.random.uniform(0.15, 0.6, 2) * (height, width)
         return np.asarray(((rows - centre[0]) / radii[0]) ** 2 + ((columns - centre[1]) / radii[1]) ** 2 < 1)
+
+
+def _edge(count: int, patterns: Sequence[Pattern]) -> int:
+    """Slices at each end of ``count`` that are not hidden with neighbours as the patterns say."""
+    return min(max(map(reach, patterns), default=0), (count - 1) // 2)
 
 
 def runs(column: Column, gaps: Sequence[int]) -> list[slice]:

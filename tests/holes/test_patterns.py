@@ -72,3 +72,14 @@ def test_the_same_parts_are_hidden_whatever_they_keep() -> None:
     one, other = (Hider([rows((around,))], volume=True, seed=3, size=(8, 8)).draw(50) for around in FAR)
     np.testing.assert_array_equal(one.truth, other.truth)
     assert not np.array_equal(one.prior, other.prior)
+
+
+@pytest.mark.parametrize(("first", "last", "able"), [(0, 3, False), (21, 24, False), (0, 5, True), (2, 22, True)])
+def test_rows_too_near_an_end_are_not_waited_for(first: int, last: int, able: bool) -> None:
+    told = np.zeros((24, 16, 16), dtype=bool)
+    told[first:last] = True
+    hider = Hider([rows(FAR)._replace(told=told)], volume=True, seed=0, size=(8, 8))
+    assert hider.share.any() == able
+    if able:
+        index = hider.draw(30).truth.mean(axis=(1, 2, 3)).astype(int)
+        assert index.min() >= max(3, first) and index.max() < min(21, last)
