@@ -11,16 +11,17 @@ from typing import NamedTuple
 import numpy as np
 
 from augmentor.errors import NothingToFill, OutputInTheWay, RunError, UnclearMask, WrongSpacing
-from augmentor.filling.adapt import TILE, TILES, Rehearsal, adapt, by_run
+from augmentor.filling.adapt import TILES, adapt, by_run
 from augmentor.filling.answer import Answer
 from augmentor.filling.auxiliary import auxiliary
 from augmentor.filling.blocks import anything, rebuilt
 from augmentor.filling.choose import choose_run, scaling
+from augmentor.filling.rehearsal import TILE, Rehearsal
 from augmentor.filling.show import show
 from augmentor.filling.spool import Spool
 from augmentor.filling.view import View
 from augmentor.holes import find
-from augmentor.holes.hide import Judged
+from augmentor.holes.judge import Judged
 from augmentor.opening import opened
 from augmentor.run import TOOL, Run, tool_version
 from data_adapters import Delivery, Provenance, Scene

@@ -2,20 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
-import numpy as np
-
 from augmentor.adversary.ema import averaged_copy
 from augmentor.filling.answer import Answer, over_planes
-from augmentor.filling.columns import columns
-from augmentor.filling.trial import Trial
-from augmentor.filling.view import View
-from augmentor.holes.column import Column
+from augmentor.filling.rehearsal import Rehearsal
 from augmentor.holes.context import channels
-from augmentor.holes.hide import GAPS, Hider, errors
-from augmentor.holes.patterns import missing
-from augmentor.holes.priors import ALONG, SUITED, Variogram, expected_error
 from augmentor.learners.corrector import NOISE, PASSED_OVER, Corrector
 from augmentor.networks import device, load_generator
 from augmentor.progress import progress
@@ -25,116 +15,11 @@ from augmentor.run import Facts, Run
 TILES = 24_000
 """Hidden parts that are learned from, at most."""
 
-TILE = (32, 32)
-
 CHECK = 4_000
 """Hidden parts between looks at what is kept aside."""
 
 PATIENCE = 3
 """Looks without a gain, after which learning stops."""
-
-JUDGED_ON = 192
-"""Hidden parts, kept aside, that a network is judged by."""
-
-COMPARED_ON = 96
-"""Hidden parts that priors are compared by."""
-
-ALIKE = 4.0
-"""Times that squared errors between rows may be those between slices, for rows to tell of slices. Where they were 15
-and 28 times (``totalseg_mr_sm``, ``abdomen_20``), what was learned from rows made slices worse."""
-
-
-class Rehearsal:
-    """A scene's own observed parts, hidden as its holes are: to choose a prior by, to learn from, to judge by."""
-
-    def __init__(self, view: View, tile: tuple[int, ...] = TILE, seed: int = 0) -> None:
-        self.view = view
-        self.tile = tile
-        self.seed = seed
-        gaps = view.gaps()
-        self.gaps = gaps or list(GAPS)
-        # Holes that are whole slices are all there is, or none of them is.
-        self.whole = 1.0 if gaps else 0.0
-        self.columns = columns(view, tile, self.gaps, seed)
-        found = self.columns
-        self.rows = bool(gaps) and self._some(found.aside) and self._some(found.rows_as_hidden)
-        self.rows_tell = self.rows and self._rows_are_like_slices()
-
-    def hider(self, columns: Sequence[Column], seed: int, prior: str, passed_over: float = 0.0) -> Hider:
-        return Hider(
-            columns,
-            volume=self.view.volume,
-            seed=self.seed + seed,
-            size=self.tile,
-            gaps=self.gaps,
-            whole=self.whole,
-            prior=prior,
-            passed_over=passed_over,
-        )
-
-    @property
-    def learn(self) -> list[Column]:
-        """Columns to learn from."""
-        found = self.columns
-        return [*found.own, *found.rows] if self.rows_tell or not self.columns.unlike else found.own
-
-    @property
-    def possible(self) -> bool:
-        """Whether enough is observed to hide any of it."""
-        return self._some(self.columns.aside) and (self.blind or self._some(self.learn))
-
-    def _some(self, columns: Sequence[Column]) -> bool:
-        """Whether anything of these can be hidden."""
-        return bool(columns) and bool(self.hider(columns, 0, "linear").share.any())
-
-    @property
-    def blind(self) -> bool:
-        """Whether nothing that can be hidden is like the holes."""
-        return self.columns.unlike and not self.rows_tell
-
-    def judged_by(self, prior: str, seed: int = 2) -> Trial:
-        """Parts that nothing was learned from."""
-        return self._trial(prior, JUDGED_ON, seed, self.rows_tell)
-
-    def _trial(self, prior: str, parts: int, seed: int, rows: bool) -> Trial:
-        found = self.columns
-        own, *both = (
-            self.hider(part, seed, prior).draw(parts)
-            for part in (found.aside, *([found.rows_aside, found.rows_as_hidden] if rows else []))
-        )
-        return Trial(own, (both[0], both[1]) if rows else None)
-
-    def _rows_are_like_slices(self) -> bool:
-        """Whether linear interpolation errs about as much between rows as between slices, both hidden alike."""
-        parts = (self.columns.aside, self.columns.rows_as_hidden)
-        slices, rows = (self.hider(p, 0, "linear").draw(COMPARED_ON) for p in parts)
-        between_rows, between_slices = (float(errors(np.zeros_like(h.prior), h).mean()) for h in (rows, slices))
-        return between_slices / ALIKE < between_rows < between_slices * ALIKE
-
-    def best_prior(self) -> str:
-        """The classical answer that is to be expected to come closest."""
-        suited = SUITED[self.view.scene.kind]
-        if len(suited) == 1:
-            return suited[0]
-        told = {prior: self._by_differences(prior) for prior in suited}
-        by_differences = bool(np.isfinite(list(told.values())).all())
-        expected = {}
-        for prior in suited:
-            trial = self._trial(prior, COMPARED_ON, 1, self.rows)
-            hidden = trial.expected([errors(np.zeros_like(h.prior), h) for h in trial.parts]).mean()
-            # Both ways err, each in other volumes; rows that are unlike slices tell less than slices' own differences.
-            ways = [hidden] if not by_differences else [hidden, told[prior]] if self.rows_tell else [told[prior]]
-            expected[prior] = float(np.mean(np.log(np.maximum(ways, 1e-12))))
-        return min(expected, key=lambda prior: expected[prior])
-
-    def _by_differences(self, prior: str) -> float:
-        """The mean squared error to be expected of a prior in slices that are missing whole."""
-        found = []
-        for column in self.columns.aside if self.rows else ():
-            variogram = Variogram.of(column.values, column.known, column.positions)
-            there = np.asarray(column.known.any(axis=(1, 2)))
-            found += [expected_error(ALONG[prior], there, column.positions, i, variogram) for i in missing(there)]
-        return float(np.mean(found)) if found else float("nan")
 
 
 def adapt(rehearsal: Rehearsal, prior: str, *, start: Run | None, tiles: int = TILES) -> Answer:

@@ -14,7 +14,8 @@ from scipy.ndimage import distance_transform_edt
 from augmentor.filling.doubt import Doubt
 from augmentor.filling.trial import Trial
 from augmentor.holes.context import Context
-from augmentor.holes.hide import Hidden, Judged, errors, judge
+from augmentor.holes.hide import Hidden
+from augmentor.holes.judge import Judged, errors, judge
 from augmentor.learners.corrector import NOISE, correct
 from augmentor.t2t.generator import Generator
 

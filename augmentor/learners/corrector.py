@@ -16,7 +16,8 @@ from augmentor.adversary.losses import energy, masked_l1
 from augmentor.adversary.muon import Muon
 from augmentor.errors import TooLittleData
 from augmentor.holes.column import Column
-from augmentor.holes.hide import Hidden, Hider, Judged, judge
+from augmentor.holes.hide import Hidden, Hider
+from augmentor.holes.judge import Judged, judge
 from augmentor.networks import build_generator, quickly, save, take_over
 from augmentor.recipe import Game, Recipe
 from augmentor.run import Facts, Run

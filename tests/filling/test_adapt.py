@@ -10,10 +10,11 @@ from scipy.ndimage import gaussian_filter
 
 from augmentor.fill import fill
 from augmentor.filling import adapt as module
-from augmentor.filling.adapt import Rehearsal, adapt
+from augmentor.filling.adapt import adapt
+from augmentor.filling.rehearsal import Rehearsal
 from augmentor.filling.view import View
 from augmentor.holes.find import find
-from augmentor.holes.hide import Judged
+from augmentor.holes.judge import Judged
 from augmentor.holes.kinds import Holes
 from augmentor.holes.priors import SUITED
 from augmentor.learners.corrector import Corrector

@@ -16,8 +16,8 @@ from rasterio.transform import from_origin
 from scipy.ndimage import gaussian_filter
 
 from augmentor.cli import main
-from augmentor.filling.adapt import Rehearsal
 from augmentor.filling.auxiliary import auxiliary
+from augmentor.filling.rehearsal import Rehearsal
 from augmentor.filling.view import View
 from augmentor.holes.context import channels
 from augmentor.holes.find import find

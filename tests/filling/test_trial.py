@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 from scipy.ndimage import gaussian_filter
 
-from augmentor.filling.adapt import Rehearsal
 from augmentor.filling.answer import Answer
+from augmentor.filling.rehearsal import Rehearsal
 from augmentor.filling.trial import Trial
 from augmentor.filling.view import View
 from augmentor.holes.find import find

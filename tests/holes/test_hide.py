@@ -7,7 +7,8 @@ from hypothesis import strategies as st
 
 from augmentor.holes.column import Column
 from augmentor.holes.context import channels
-from augmentor.holes.hide import GAPS, Hidden, Hider, judge
+from augmentor.holes.hide import GAPS, Hidden, Hider
+from augmentor.holes.judge import judge
 
 
 def column(slices: int, *, cloudy: float = 0.0, seed: int = 0, count: int = 2) -> Column:

@@ -1,0 +1,42 @@
+"""How a correction did on hidden parts, and how far to follow it."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from augmentor.holes.hide import Hidden
+
+
+class Judged(NamedTuple):
+    """How a correction did on hidden parts: its best ``gain`` a channel, and mean squared errors, scaled.
+
+    ``errors`` are those of each channel, ``error`` that of all.
+    """
+
+    gain: tuple[float, ...]
+    prior_error: float
+    error: float
+    errors: tuple[float, ...]
+
+
+def judge(correction: NDArray[np.float32], hidden: Hidden) -> Judged:
+    """How much of a correction (B, C, h, w) to apply, a channel: clip(<t - P, R> / |R|², 0, 1).
+
+    0 means that the prior was not beaten and is to be used as it is.
+    """
+    correction = (correction * hidden.hole).astype(np.float64)
+    wanted = ((hidden.truth - hidden.prior) * hidden.hole).astype(np.float64)
+    strength = (correction * wanted).sum(axis=(0, 2, 3)) / np.maximum((correction**2).sum(axis=(0, 2, 3)), 1e-12)
+    gain = np.clip(strength, 0, 1)
+    left = errors(gain[:, None, None] * correction, hidden)
+    prior = errors(np.zeros_like(correction), hidden)
+    return Judged(tuple(gain.tolist()), float(prior.mean()), float(left.mean()), tuple(left.tolist()))
+
+
+def errors(correction: NDArray[np.floating], hidden: Hidden) -> NDArray[np.float64]:
+    """Mean squared errors (C,) of the prior with a correction (B, C, h, w) to it."""
+    wanted = (hidden.truth - hidden.prior).astype(np.float64)
+    return np.asarray((((wanted - correction) * hidden.hole) ** 2).sum(axis=(0, 2, 3)) / hidden.hole.sum())
