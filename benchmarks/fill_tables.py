@@ -20,7 +20,7 @@ def best(record: Record, but: str = "") -> str:
 
 def gain(record: Record, but: str = "") -> float:
     """PSNR over the best classical answer, in dB, leaving out one."""
-    return float(record["t2t_gan"]["psnr"] - record["classical"][best(record, but)]["psnr"])
+    return round(record["t2t_gan"]["psnr"] - record["classical"][best(record, but)]["psnr"], 2) + 0.0
 
 
 def line(record: Record) -> str:
