@@ -33,7 +33,7 @@ LEARNED = 1200
 """Hidden parts that filling learns from: few, for the time."""
 
 SHOWN = "Before, with holes black; after; and the interval that holds nine in ten truths, white where it is widest."
-HURRIED = ("game.images=12000", "game.warm_start=0.6")
+HURRIED = ("game.images=10000", "game.warm_start=0.6")
 """A short run is spent better on drawing at all than on drawing sharply."""
 
 MARKER = "demo.json"

@@ -28,9 +28,6 @@ PARTS = 4
 ENOUGH = 0.25
 """Slices that can be hidden between two known ones, for each that is missing, for no others to be hidden."""
 
-OVERCAST = 0.2
-"""How often each other date is hidden whole, as overcast dates are."""
-
 
 class Hidden(NamedTuple):
     """Hidden parts: ``told`` (B, K, h, w); ``prior`` and ``truth`` (B, C, h, w); ``hole`` (B, 1, h, w)."""
@@ -50,8 +47,8 @@ class Hider:
 
     Slices are hidden as a column's patterns say, where it has any. Of others, ``gaps`` are how many slices of a volume
     are hidden together, and ``whole`` how often they are hidden whole; the others, and the dates of stacks always, lose
-    the shape of some slice's own holes, or an ellipse. ``prior`` is one of ``holes.priors.ALONG``. Of parts that are
-    flat, so many are ``passed_over``, for learning.
+    the shape of some slice's own holes, or an ellipse; of their other dates, each is ``overcast`` so often, and hidden
+    whole. ``prior`` is one of ``holes.priors.ALONG``. Of parts that are flat, so many are ``passed_over``, for learning.
     """
 
     def __init__(
@@ -65,6 +62,7 @@ class Hider:
         whole: float = 1.0,
         prior: str = "linear",
         passed_over: float = 0.0,
+        overcast: float = 0.0,
     ) -> None:
         self.columns = columns
         self.volume = volume
@@ -72,6 +70,7 @@ class Hider:
         self.whole = whole
         self.prior = prior
         self.passed_over = passed_over
+        self.overcast = overcast
         self.random = np.random.default_rng(seed)
         self.runs = [runs(column, gaps) if volume and not column.patterns else [] for column in columns]
         able = [bool(r or column.patterns) or not volume for r, column in zip(self.runs, columns, strict=True)]
@@ -162,7 +161,7 @@ class Hider:
         index = int(self.random.integers(len(known)))
         hole = self._shape(known)
         for other in range(len(known)):
-            if other != index and self.random.random() < OVERCAST:
+            if other != index and self.random.random() < self.overcast:
                 known[other] = False
         known[index] &= ~hole
         return index, hole

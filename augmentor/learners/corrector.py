@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -36,6 +37,10 @@ PASSED_OVER = 0.9
 
 WHOLE = 0.8
 """How often slices of a volume are hidden whole, in training for files that are not known yet."""
+
+OVERCAST = 0.2
+"""How often another date of a stack is hidden whole, there; on the file itself, its own dates are as overcast as they
+are."""
 
 JUDGED_ON = 256
 """Held-out holes that the gain is fitted on."""
@@ -141,11 +146,9 @@ def corrector(recipe: Recipe, facts: Facts, store: TileStore, place: torch.devic
         TooLittleData: if there is nothing to hide.
     """
     volume = facts.template.kind == "volume"
-    whole = WHOLE if volume else 0.0
-    seen = Hider(
-        columns(store, facts, held_out=False), volume=volume, seed=recipe.seed, whole=whole, passed_over=PASSED_OVER
-    )
-    unseen = Hider(columns(store, facts, held_out=True), volume=volume, seed=recipe.seed + 1, whole=whole)
+    hider = partial(Hider, volume=volume, whole=WHOLE if volume else 0.0, overcast=OVERCAST)
+    seen = hider(columns(store, facts, held_out=False), seed=recipe.seed, passed_over=PASSED_OVER)
+    unseen = hider(columns(store, facts, held_out=True), seed=recipe.seed + 1)
     return Corrector(recipe.game, facts, seen, unseen.draw(JUDGED_ON), place)
 
 
