@@ -48,7 +48,7 @@ class Hider:
     Slices are hidden as a column's patterns say, where it has any. Of others, ``gaps`` are how many slices of a volume
     are hidden together, and ``whole`` how often they are hidden whole; the others, and the dates of stacks always, lose
     the shape of some slice's own holes, or an ellipse; of their other dates, each is ``overcast`` so often, and hidden
-    whole. ``prior`` is one of ``holes.priors.ALONG``. Of parts that are flat, so many are ``passed_over``, for learning.
+    whole. ``prior`` is one of ``holes.priors.ALONG``. Of parts that are flat, so many are ``passed_over`` in learning.
     """
 
     def __init__(
