@@ -210,7 +210,8 @@ def _choose(view: View, run: Run | None, adapting: bool, tiles: int, reason: str
             )
         return Choice(replace(by_run(run), gain=run.facts.gain), f"T2T-GAN {run.name}", None)
     best = rehearsal.best_prior()
-    alone, least = Answer(best).judged(rehearsal.judged_by(best))
+    trial = rehearsal.judged_by(best)
+    alone, least = Answer(best).judged(trial)
     classical = Choice(alone, f"{_classical(view, best)} ({reason})", least)
     if rehearsal.blind and (adapting or run is not None):
         return classical._replace(method=f"{_classical(view, best)} (no slice can be hidden as the missing ones are)")
@@ -220,7 +221,7 @@ def _choose(view: View, run: Run | None, adapting: bool, tiles: int, reason: str
         network = by_run(run)
     else:
         return classical
-    answer, judged = network.judged(rehearsal.judged_by(network.prior))
+    answer, judged = network.judged(trial if network.prior == best else rehearsal.judged_by(network.prior))
     who = f"T2T-GAN {run.name}" if run else "T2T-GAN"
     who += ", learned on the scene itself" if adapting else ""
     if judged.error >= least.error:

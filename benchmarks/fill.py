@@ -97,10 +97,7 @@ def measure(case: Case, work: Path, picture: Path | None = None) -> dict[str, An
     covered = ((low <= case.truth) & (case.truth <= high))[inside].mean()
     answers = dict(classical(case))
     rivals = {name: figures(answer, case) for name, answer in answers.items()}
-    if picture is not None:
-        best = max(rivals, key=lambda name: rivals[name]["psnr"])
-        fill_pictures.draw(case, answers[best], made, picture)
-    return {
+    record = {
         "case": case.name,
         "method": filled.method,
         "expected error": filled.expected_error,
@@ -114,6 +111,9 @@ def measure(case: Case, work: Path, picture: Path | None = None) -> dict[str, An
             np.array_equal(made[:, ~case.hidden], case.scene.read(0, case.scene.shape[1]).values[:, ~case.hidden])
         ),
     }
+    if picture is not None:
+        fill_pictures.draw(case, answers[fill_tables.best(record)], made, picture)
+    return record
 
 
 def run(

@@ -84,8 +84,8 @@ class Answer:
         gain = judge(np.concatenate(corrections[:2]), trial.alike).gain
         chosen = replace(self, gain=gain)
         followed = [chosen._gain * correction for correction in corrections]
-        left = trial.expected([errors(c, hidden) for c, hidden in zip(followed, trial.parts, strict=True)])
-        prior = trial.expected([errors(np.zeros_like(h.prior), h) for h in trial.parts])
+        left = trial.expected([errors(hidden, c) for hidden, c in zip(trial.parts, followed, strict=True)])
+        prior = trial.expected([errors(hidden) for hidden in trial.parts])
         judged = Judged(gain, float(prior.mean()), float(left.mean()), tuple(left.tolist()))
         doubts: list[Doubt] = []
         for correction, hidden in zip(followed, trial.parts, strict=True):

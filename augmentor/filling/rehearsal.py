@@ -59,8 +59,7 @@ class Rehearsal:
     @property
     def learn(self) -> list[Column]:
         """Columns to learn from."""
-        found = self.columns
-        return [*found.own, *found.rows] if self.rows_tell or not self.columns.unlike else found.own
+        return self.columns.own if self.blind else [*self.columns.own, *self.columns.rows]
 
     @property
     def possible(self) -> bool:
@@ -92,7 +91,7 @@ class Rehearsal:
         """Whether linear interpolation errs about as much between rows as between slices, both hidden alike."""
         parts = (self.columns.aside, self.columns.rows_as_hidden)
         slices, rows = (self.hider(p, 0, "linear").draw(COMPARED_ON) for p in parts)
-        between_rows, between_slices = (float(errors(np.zeros_like(h.prior), h).mean()) for h in (rows, slices))
+        between_rows, between_slices = (float(errors(hidden).mean()) for hidden in (rows, slices))
         return between_slices / ALIKE < between_rows < between_slices * ALIKE
 
     def best_prior(self) -> str:
@@ -100,22 +99,24 @@ class Rehearsal:
         suited = SUITED[self.view.scene.kind]
         if len(suited) == 1:
             return suited[0]
-        told = {prior: self._by_differences(prior) for prior in suited}
+        told = self._by_differences(suited)
         by_differences = bool(np.isfinite(list(told.values())).all())
         expected = {}
         for prior in suited:
-            trial = self._trial(prior, COMPARED_ON, 1, self.rows)
-            hidden = trial.expected([errors(np.zeros_like(h.prior), h) for h in trial.parts]).mean()
             # Both ways err, each in other volumes; rows that are unlike slices tell less than slices' own differences.
-            ways = [hidden] if not by_differences else [hidden, told[prior]] if self.rows_tell else [told[prior]]
+            ways = [told[prior]] if by_differences else []
+            if self.rows_tell or not by_differences:
+                trial = self._trial(prior, COMPARED_ON, 1, self.rows)
+                ways.append(float(trial.expected([errors(hidden) for hidden in trial.parts]).mean()))
             expected[prior] = float(np.mean(np.log(np.maximum(ways, 1e-12))))
         return min(expected, key=lambda prior: expected[prior])
 
-    def _by_differences(self, prior: str) -> float:
-        """The mean squared error to be expected of a prior in slices that are missing whole."""
-        found = []
+    def _by_differences(self, priors: Sequence[str]) -> dict[str, float]:
+        """The mean squared errors to be expected of priors in slices that are missing whole."""
+        found: dict[str, list[float]] = {prior: [] for prior in priors}
         for column in self.columns.aside if self.rows else ():
             variogram = Variogram.of(column.values, column.known, column.positions)
             there = np.asarray(column.known.any(axis=(1, 2)))
-            found += [expected_error(ALONG[prior], there, column.positions, i, variogram) for i in missing(there)]
-        return float(np.mean(found)) if found else float("nan")
+            for prior, of_it in found.items():
+                of_it += [expected_error(ALONG[prior], there, column.positions, i, variogram) for i in missing(there)]
+        return {prior: float(np.mean(of_it)) if of_it else float("nan") for prior, of_it in found.items()}

@@ -155,8 +155,8 @@ def masked(scene: Scene, mask: Path, meaning: str = "") -> Holes:
         return covered(values, valid) | said.unseen(values)
 
     def where(window: Window, says: Callable[[NDArray[Any], Mask], Mask]) -> Mask:
-        pixels = there.read(window)
-        found = says(pixels.values[band or 0], pixels.valid[band or 0]) & scene.covered(window)
+        pixels = there.read(window, slice(band or 0, (band or 0) + 1))
+        found = says(pixels.values[0], pixels.valid[0]) & scene.covered(window)
         every = np.repeat(found[None], scene.shape[0], axis=0)
         if band is not None:
             every[band] = False

@@ -73,8 +73,11 @@ class Hider:
         self.overcast = overcast
         self.random = np.random.default_rng(seed)
         self.runs = [runs(column, gaps) if volume and not column.patterns else [] for column in columns]
+        self.edges = [_edge(len(column.told), column.patterns) for column in columns]
         able = [bool(r or column.patterns) or not volume for r, column in zip(self.runs, columns, strict=True)]
-        open_to = np.array([can * self._open(column).sum() for can, column in zip(able, columns, strict=True)])
+        open_to = np.array(
+            [can * c.told[e : len(c.told) - e].sum() for can, c, e in zip(able, columns, self.edges, strict=True)]
+        )
         self.share = open_to / max(1, open_to.sum())
 
     def draw(self, size: int) -> Hidden:
@@ -96,7 +99,7 @@ class Hider:
         column = self._window(self.columns[number])
         known = column.known.copy()
         if column.patterns:
-            index, hole = self._hide_neighbours(known, column.patterns)
+            index, hole = self._hide_neighbours(known, column.patterns, self.edges[number])
         else:
             index, hole = self._hide_slices(known, self.runs[number]) if self.volume else self._hide_patch(known)
         truth, judged = column.values[:, index], hole & column.told[index]
@@ -142,16 +145,9 @@ class Hider:
         known[run] &= ~hole
         return int(self.random.integers(run.start, run.stop)), hole
 
-    @staticmethod
-    def _open(column: Column) -> Mask:
-        """Where the truth may be told of slices that may be hidden."""
-        edge = _edge(len(column.told), column.patterns)
-        return column.told[edge : len(column.told) - edge]
-
-    def _hide_neighbours(self, known: Mask, patterns: Sequence[Pattern]) -> tuple[int, Mask]:
-        """Hide a slice, and of its neighbours all but those that one of the patterns keeps."""
+    def _hide_neighbours(self, known: Mask, patterns: Sequence[Pattern], edge: int) -> tuple[int, Mask]:
+        """Hide a slice, none of the first or last ``edge``, and its neighbours but those that a pattern keeps."""
         around = patterns[int(self.random.integers(len(patterns)))]
-        edge = _edge(len(known), patterns)
         index = int(self.random.integers(edge, len(known) - edge))
         known &= laid(around, index, len(known))[:, None, None]
         return index, np.ones(known.shape[1:], dtype=bool)

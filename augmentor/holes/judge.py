@@ -31,12 +31,11 @@ def judge(correction: NDArray[np.float32], hidden: Hidden) -> Judged:
     wanted = ((hidden.truth - hidden.prior) * hidden.hole).astype(np.float64)
     strength = (correction * wanted).sum(axis=(0, 2, 3)) / np.maximum((correction**2).sum(axis=(0, 2, 3)), 1e-12)
     gain = np.clip(strength, 0, 1)
-    left = errors(gain[:, None, None] * correction, hidden)
-    prior = errors(np.zeros_like(correction), hidden)
+    left, prior = errors(hidden, gain[:, None, None] * correction), errors(hidden)
     return Judged(tuple(gain.tolist()), float(prior.mean()), float(left.mean()), tuple(left.tolist()))
 
 
-def errors(correction: NDArray[np.floating], hidden: Hidden) -> NDArray[np.float64]:
-    """Mean squared errors (C,) of the prior with a correction (B, C, h, w) to it."""
+def errors(hidden: Hidden, correction: NDArray[np.floating] | float = 0.0) -> NDArray[np.float64]:
+    """Mean squared errors (C,) of the prior, with a correction (B, C, h, w) to it if there is one."""
     wanted = (hidden.truth - hidden.prior).astype(np.float64)
     return np.asarray((((wanted - correction) * hidden.hole) ** 2).sum(axis=(0, 2, 3)) / hidden.hole.sum())

@@ -24,13 +24,13 @@ class Placed:
     factor: int
     slices: tuple[int, ...]
 
-    def read(self, window: Window) -> Pixels:
+    def read(self, window: Window, channels: slice = slice(None)) -> Pixels:
         """What lies in a window of the scene: (channels of the cover, slices of the scene, h, w)."""
         first, last = min(self.slices), max(self.slices)
         own, crop = _coarser(window, self.factor)
         pixels = self.cover.read(first, last - first + 1, own)
         part = [s - first for s in self.slices]
-        values, valid = pixels.values[:, part], pixels.valid[:, part]
+        values, valid = pixels.values[channels, part], pixels.valid[channels, part]
         if self.factor == 1:
             return Pixels(values, valid)
         rows, columns = (np.arange(side.start, side.stop) // self.factor for side in crop.slices)
