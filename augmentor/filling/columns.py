@@ -145,7 +145,8 @@ def across(column: Column, spacing: tuple[float, float, float]) -> Iterator[Colu
         seen, told = (_thick(mask.astype(np.float32), axis, step) == 1 for mask in (known, column.told))
         turned, beside = (np.moveaxis(_thick(p, 1 + axis, step), 1 + axis, 1) for p in (values, column.beside))
         positions = (np.arange(turned.shape[1]) * abs(spacing[0])).tolist()
-        yield Column(turned, np.moveaxis(seen, axis, 0), positions, np.moveaxis(told, axis, 0), beside)
+        row = Column(turned, np.moveaxis(seen, axis, 0), positions, np.moveaxis(told, axis, 0), beside)
+        yield row._replace(variogram=row.differences())
 
 
 def _thick(values: NDArray[np.float32], axis: int, step: int) -> NDArray[np.float32]:

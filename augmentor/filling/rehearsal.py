@@ -13,7 +13,7 @@ from augmentor.holes.column import Column
 from augmentor.holes.hide import GAPS, Hider
 from augmentor.holes.judge import errors
 from augmentor.holes.patterns import missing
-from augmentor.holes.priors import ALONG, SUITED, Variogram, expected_error
+from augmentor.holes.priors import KRIGED, SUITED, along, expected_error
 
 TILE = (32, 32)
 
@@ -100,7 +100,9 @@ class Rehearsal:
         if len(suited) == 1:
             return suited[0]
         told = self._by_differences(suited)
-        by_differences = bool(np.isfinite(list(told.values())).all())
+        # Kriging has nothing to go by but these differences.
+        suited = tuple(prior for prior in suited if prior not in KRIGED or np.isfinite(told[prior]))
+        by_differences = bool(np.isfinite([told[prior] for prior in suited]).all())
         expected = {}
         for prior in suited:
             # Both ways err, each in other volumes; rows that are unlike slices tell less than slices' own differences.
@@ -115,8 +117,10 @@ class Rehearsal:
         """The mean squared errors to be expected of priors in slices that are missing whole."""
         found: dict[str, list[float]] = {prior: [] for prior in priors}
         for column in self.columns.aside if self.rows else ():
-            variogram = Variogram.of(column.values, column.known, column.positions)
+            if (variogram := column.variogram) is None:
+                continue
             there = np.asarray(column.known.any(axis=(1, 2)))
-            for prior, of_it in found.items():
-                of_it += [expected_error(ALONG[prior], there, column.positions, i, variogram) for i in missing(there)]
+            for name, of_it in found.items():
+                prior = along(name, variogram)
+                of_it += [expected_error(prior, there, column.positions, i, variogram) for i in missing(there)]
         return {prior: float(np.mean(of_it)) if of_it else float("nan") for prior, of_it in found.items()}

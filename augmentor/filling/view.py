@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
 from augmentor.filling.auxiliary import Auxiliary
 from augmentor.holes.column import Column
 from augmentor.holes.kinds import Holes
+from augmentor.holes.priors import Variogram
 from augmentor.scaling import Scaling
-from augmentor.tiles import middle
+from augmentor.tiles import AT_ONCE, middle
 from data_adapters import Scene, Window
 
 
@@ -30,10 +32,23 @@ class View:
 
     def load(self, window: Window) -> Column:
         """What a window shows: known where every channel of a pixel is, and zero elsewhere."""
+        seen = self._seen(window)
+        beside = np.concatenate([seen.beside, *(raster.load(window) for raster in self.auxiliary)])
+        return seen._replace(beside=beside, variogram=self.variogram)
+
+    @cached_property
+    def variogram(self) -> Variogram | None:
+        """How a volume's slices differ; of one larger than memory, as the middle of the plane shows."""
+        if not self.volume:
+            return None
+        fits = np.prod(self.scene.shape) <= AT_ONCE
+        return self._seen(self.scene.plane if fits else middle(self.scene)).differences()
+
+    def _seen(self, window: Window) -> Column:
         pixels = self.scene.read(0, self.scene.shape[1], window)
         known = np.asarray((pixels.valid & ~self.holes.hidden(window)).all(axis=0))
-        seen = Column.of(np.where(known, self.scaling.to_unit(pixels.values, 3), 0), known, self.scene.grid.positions)
-        return seen._replace(beside=np.concatenate([seen.beside, *(raster.load(window) for raster in self.auxiliary)]))
+        values = np.where(known, self.scaling.to_unit(pixels.values, 3), 0)
+        return Column.of(values, known, self.scene.grid.positions)
 
     def gaps(self) -> list[int]:
         """How many slices each gap of whole slices spans, as far as the middle of the plane shows them."""

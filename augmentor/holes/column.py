@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from augmentor.holes.kinds import Mask
 from augmentor.holes.patterns import Pattern
+from augmentor.holes.priors import Variogram
 
 
 class Column(NamedTuple):
@@ -17,7 +18,8 @@ class Column(NamedTuple):
 
     ``told`` (S, h, w) is where the truth may be told: what was observed, and is not kept for another purpose.
     ``beside`` (A, S, h, w) is what else is known of every slice, holes or not: auxiliary rasters. ``patterns`` are the
-    neighbours that a hidden slice keeps, where it is not hidden in a run of known ones.
+    neighbours that a hidden slice keeps, where it is not hidden in a run of known ones. ``variogram``
+    says how its slices differ, where that is asked of more than one window.
     """
 
     values: NDArray[np.float32]
@@ -26,11 +28,16 @@ class Column(NamedTuple):
     told: Mask
     beside: NDArray[np.float32]
     patterns: tuple[Pattern, ...] = ()
+    variogram: Variogram | None = None
 
     @classmethod
     def of(cls, values: NDArray[np.float32], known: Mask, positions: Sequence[float]) -> Column:
         """All that is known may be told, and nothing lies beside it."""
         return cls(values, known, positions, known, np.zeros((0, *known.shape), np.float32))
+
+    def differences(self) -> Variogram:
+        """How its slices differ."""
+        return Variogram.of(self.values, self.known, self.positions)
 
     def part(self, rows: slice, columns: slice) -> Column:
         """A window of it."""

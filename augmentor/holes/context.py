@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from scipy.ndimage import distance_transform_edt
 
 from augmentor.holes.column import Column
-from augmentor.holes.priors import ALONG, Mask, Values, between, harmonic, matched, neighbours
+from augmentor.holes.priors import Mask, Values, along, between, harmonic, matched, neighbours
 
 REACHES = (1.0, 3.0, 9.0, 27.0)
 """Pixels within which a slice's own surroundings are looked at where no other slice tells anything: four views of
@@ -53,7 +53,9 @@ def look(column: Column, index: int, hole: Mask, *, match: bool, prior: str = "l
     earlier = (np.arange(len(known)) < index)[:, None, None]
     further = known & (away > np.where(earlier, near.to_before, near.to_after))
     beyond = neighbours(values, further, positions, index, match=match)
-    answer, said = between(near) if prior == "linear" else ALONG[prior](values, known, positions, index)
+    answer, said = (
+        between(near) if prior == "linear" else along(prior, column.variogram)(values, known, positions, index)
+    )
     if match and said.any():
         answer = matched(answer, target, clear & said)
     if not said.all():

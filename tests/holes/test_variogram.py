@@ -5,7 +5,7 @@ import pytest
 from scipy.ndimage import gaussian_filter1d
 
 from augmentor.holes.patterns import missing
-from augmentor.holes.priors import ALONG, Variogram, expected_error
+from augmentor.holes.priors import ALONG, KRIGED, Variogram, along, expected_error
 
 LOST = {"every 4th": lambda i: i % 4 == 2, "3 in a row": lambda i: i % 8 in (3, 4, 5), "one": lambda i: i == 30}
 
@@ -15,7 +15,7 @@ def volume(smooth: float, seed: int = 0) -> np.ndarray:
     return gaussian_filter1d(noise, smooth, axis=1, mode="wrap")
 
 
-@pytest.mark.parametrize("prior", ["linear", "cubic"])
+@pytest.mark.parametrize("prior", ["linear", "cubic", *KRIGED])
 @pytest.mark.parametrize("lost", LOST)
 @pytest.mark.parametrize(("smooth", "step"), [(0.8, 1.0), (1.5, 2.5), (3.0, 0.7)])
 def test_the_error_is_foreseen(prior: str, lost: str, smooth: float, step: float) -> None:
@@ -26,9 +26,9 @@ def test_the_error_is_foreseen(prior: str, lost: str, smooth: float, step: float
     variogram = Variogram.of(np.where(known, values, 99.0), known, positions)
     true, told = [], []
     for i in missing(there):
-        answer, _ = ALONG[prior](values, known, positions, i)
+        answer, _ = along(prior, variogram)(values, known, positions, i)
         true.append(np.mean((answer - values[:, i]) ** 2))
-        told.append(expected_error(ALONG[prior], there, positions, i, variogram))
+        told.append(expected_error(along(prior, variogram), there, positions, i, variogram))
     # What is left of a smooth volume is a small difference of large figures.
     assert np.mean(told) == pytest.approx(np.mean(true), rel=0.25, abs=0.002 * values.var())
 

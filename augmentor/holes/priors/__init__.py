@@ -2,8 +2,6 @@
 
 from augmentor.holes.kinds import Mask
 from augmentor.holes.priors.along import (
-    ALONG,
-    SUITED,
     Neighbours,
     between,
     cubic,
@@ -16,21 +14,27 @@ from augmentor.holes.priors.along import (
 )
 from augmentor.holes.priors.inside import harmonic
 from augmentor.holes.priors.kinds import Prior, Values
+from augmentor.holes.priors.kriging import halfway, kriging
+from augmentor.holes.priors.named import ALONG, KRIGED, SUITED, along
 from augmentor.holes.priors.radiometry import matched
 from augmentor.holes.priors.variogram import Variogram, expected_error
 
 __all__ = [
     "ALONG",
+    "KRIGED",
     "SUITED",
     "Mask",
     "Neighbours",
     "Prior",
     "Values",
     "Variogram",
+    "along",
     "between",
     "cubic",
     "expected_error",
+    "halfway",
     "harmonic",
+    "kriging",
     "linear",
     "matched",
     "mean",

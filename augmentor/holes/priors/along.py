@@ -13,7 +13,7 @@ import numpy as np
 from scipy.interpolate import CubicSpline
 
 from augmentor.holes.kinds import Mask
-from augmentor.holes.priors.kinds import Prior, Values
+from augmentor.holes.priors.kinds import Values
 from augmentor.holes.priors.radiometry import matched
 
 YEAR = 365.25
@@ -114,14 +114,18 @@ def mean(values: Values, known: Mask, positions: Sequence[float], index: int) ->
 
 def cubic(values: Values, known: Mask, positions: Sequence[float], index: int) -> tuple[Values, Mask]:
     """Not-a-knot cubic spline through the eight nearest whole known slices; linear with fewer than four."""
-    whole = [s for s in range(known.shape[0]) if s != index and known[s].all()]
-    at = np.array([positions[s] for s in whole])
-    order = np.argsort(np.abs(at - positions[index]))[:8]
-    used = sorted(whole[i] for i in order)
-    if len(used) < 4 or not used[0] < index < used[-1]:
+    used = whole(known, positions, index)
+    if not used:
         return linear(values, known, positions, index)
     spline = CubicSpline([positions[s] for s in used], values[:, used], axis=1)
     return spline(positions[index]).astype(values.dtype), np.ones(known.shape[1:], dtype=bool)
+
+
+def whole(known: Mask, positions: Sequence[float], index: int) -> list[int]:
+    """The eight nearest whole known slices; none where they are fewer than four, or on one side."""
+    there = [s for s in range(known.shape[0]) if s != index and known[s].all()]
+    used = sorted(sorted(there, key=lambda s: abs(positions[s] - positions[index]))[:8])
+    return used if len(used) >= 4 and used[0] < index < used[-1] else []
 
 
 def median(values: Values, known: Mask, positions: Sequence[float], index: int) -> tuple[Values, Mask]:
@@ -152,22 +156,3 @@ def seasonal(values: Values, known: Mask, positions: Sequence[float], index: int
     said = np.asarray(others.any(axis=0))
     answer = np.einsum("a,hwac->chw", wave[index], fitted)
     return np.where(said, answer, 0).astype(values.dtype), said
-
-
-ALONG: dict[str, Prior] = {
-    "linear": linear,
-    "cubic": cubic,
-    "nearest": nearest,
-    "mean": mean,
-    "median": median,
-    "seasonal": seasonal,
-}
-"""Priors that look along the slice axis, by name."""
-
-SUITED: dict[str, tuple[str, ...]] = {
-    "volume": ("linear", "cubic"),
-    "stack": ("linear", "median", "seasonal"),
-    "raster": ("linear",),
-    "image": ("linear",),
-}
-"""Those that may be best, by the kind of scene. Of one date alone all say nothing, and its own rim answers."""
