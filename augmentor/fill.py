@@ -208,7 +208,7 @@ def _choose(view: View, run: Run | None, adapting: bool, tiles: int, reason: str
             return Choice(
                 Answer("linear"), f"{_classical(view, 'linear')} (too little is observed to learn from)", None
             )
-        return Choice(replace(by_run(run), gain=run.facts.gain), f"T2T-GAN {run.name}", None)
+        return Choice(replace(by_run(run, view), gain=run.facts.gain), f"T2T-GAN {run.name}", None)
     best = rehearsal.best_prior()
     trial = rehearsal.judged_by(best)
     alone, least = Answer(best).judged(trial)
@@ -218,7 +218,7 @@ def _choose(view: View, run: Run | None, adapting: bool, tiles: int, reason: str
     if adapting:
         network = adapt(rehearsal, best, start=run, tiles=tiles)
     elif run is not None:
-        network = by_run(run)
+        network = by_run(run, view)
     else:
         return classical
     answer, judged = network.judged(trial if network.prior == best else rehearsal.judged_by(network.prior))

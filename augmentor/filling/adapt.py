@@ -5,6 +5,7 @@ from __future__ import annotations
 from augmentor.adversary.ema import averaged_copy
 from augmentor.filling.answer import Answer, over_planes
 from augmentor.filling.rehearsal import Rehearsal
+from augmentor.filling.view import View
 from augmentor.holes.context import channels
 from augmentor.learners.corrector import NOISE, PASSED_OVER, Corrector
 from augmentor.networks import device, load_generator
@@ -65,13 +66,13 @@ def adapt(rehearsal: Rehearsal, prior: str, *, start: Run | None, tiles: int = T
                 if waited == PATIENCE:
                     break
             advance(done, "")
-    return Answer(prior, over_planes(best, rehearsal.tile))
+    return Answer(prior, over_planes(best, rehearsal.tile, mirrored=view.volume))
 
 
-def by_run(run: Run) -> Answer:
-    """The answer of a trained run.
+def by_run(run: Run, view: View) -> Answer:
+    """The answer of a trained run to a view.
 
     Raises:
         RunError: if its weights do not load.
     """
-    return Answer(run.facts.prior, over_planes(load_generator(run), run.facts.tile))
+    return Answer(run.facts.prior, over_planes(load_generator(run), run.facts.tile, mirrored=view.volume))

@@ -25,6 +25,9 @@ SAMPLES = 4
 FEATHER = 3.0
 """Pixels from the rim of a hole over which a correction sets in: a prior meets the rim, a correction need not."""
 
+MIRRORS = ((), (2,), (3,), (2, 3))
+"""Axes of a plane along which it is mirrored: as it is, upside down, left to right, and both."""
+
 OVERLAP = 0.25
 """Of neighbouring tiles that a plane is corrected by."""
 
@@ -33,18 +36,27 @@ Correct = Callable[[NDArray[np.float32], "torch.Tensor | None"], NDArray[np.floa
 units."""
 
 
-def over_planes(generator: Generator, tile: tuple[int, ...]) -> Correct:
-    """A network's correction over planes of any size, seamless."""
+def over_planes(generator: Generator, tile: tuple[int, ...], *, mirrored: bool = False) -> Correct:
+    """A network's correction over planes of any size, seamless; the best guess is the mean of four where ``mirrored``.
+
+    Source: Timofte et al. 2016, "Seven ways to improve example-based single image super resolution", section 3.6.
+    """
     from monai.inferers.utils import sliding_window_inference
 
-    def apply(told: NDArray[np.float32], noise: torch.Tensor | None) -> NDArray[np.float32]:
-        drawn = torch.zeros(len(told), NOISE, *told.shape[2:]) if noise is None else noise
-        every = torch.cat([torch.from_numpy(told), drawn], dim=1)
+    def once(told: NDArray[np.float32], noise: torch.Tensor) -> NDArray[np.float32]:
+        every = torch.cat([torch.from_numpy(told), noise], dim=1)
         with torch.inference_mode():
             made = sliding_window_inference(
                 every, tile, 16, lambda x: correct(generator, x[:, :-NOISE], x[:, -NOISE:]), OVERLAP, mode="gaussian"
             )
         return np.asarray(made)
+
+    def apply(told: NDArray[np.float32], noise: torch.Tensor | None) -> NDArray[np.float32]:
+        if noise is not None:
+            return once(told, noise)
+        none = torch.zeros(len(told), NOISE, *told.shape[2:])
+        turned = [(axes, once(np.flip(told, axes).copy(), none)) for axes in (MIRRORS if mirrored else MIRRORS[:1])]
+        return np.asarray(np.mean([np.flip(made, axes) for axes, made in turned], axis=0))
 
     return apply
 

@@ -5,10 +5,16 @@ import pytest
 import torch
 from numpy.typing import NDArray
 
-from augmentor.filling.answer import Answer
+from augmentor.filling.answer import Answer, over_planes
 from augmentor.filling.trial import Trial
 from augmentor.holes.context import Context, channels
 from augmentor.holes.hide import Hidden
+from augmentor.learners.corrector import NOISE
+from augmentor.networks import build_generator
+from augmentor.recipe import Model
+from augmentor.run import Facts
+from augmentor.scaling import Scaling
+from data_adapters import Channel, Template
 
 Plane = NDArray[np.float32]
 
@@ -67,3 +73,22 @@ def test_without_hidden_parts_nothing_is_said_of_doubt() -> None:
     rebuilt = Answer("linear")(Context(parts.prior[0], parts.told[0]))
     np.testing.assert_array_equal(rebuilt.values, parts.prior[0])
     assert not rebuilt.half.any()
+
+
+@pytest.mark.parametrize("axes", [(2,), (3,), (2, 3)])
+@pytest.mark.parametrize("mirrored", [True, False])
+def test_what_is_mirrored_is_answered_by_the_mirrored_guess(mirrored: bool, axes: tuple[int, ...]) -> None:
+    template = Template("nifti", "volume", "MR", (Channel("a"),), "int16", 0, 255)
+    model = Model().model_dump()
+    facts = Facts(1, channels(1) + NOISE, (16, 16), model, (), (), Scaling((0.0,), (1.0,)), template)
+    generator = build_generator(facts)
+    with torch.no_grad():
+        for parameter in generator.parameters():
+            parameter += 0.1 * torch.randn(parameter.shape, generator=torch.Generator().manual_seed(parameter.numel()))
+    guess = over_planes(generator, facts.tile, mirrored=mirrored)
+    told = np.random.default_rng(0).normal(size=(2, channels(1), 16, 16)).astype(np.float32)
+    there, back = guess(told, None), np.flip(guess(np.flip(told, axes).copy(), None), axes)
+    assert np.allclose(there, back, atol=1e-5) == mirrored
+    # A sample is one draw, not a mean of four.
+    noise = torch.randn(2, NOISE, 16, 16, generator=torch.Generator().manual_seed(0))
+    np.testing.assert_array_equal(guess(told, noise), over_planes(generator, facts.tile)(told, noise))
