@@ -232,7 +232,7 @@ def test_one_date_alone_is_filled_from_its_surroundings(drawn: phantoms.Phantoms
 
 def test_a_file_larger_than_a_block_has_no_seams(drawn: phantoms.Phantoms, monkeypatch: Any, tmp_path: Path) -> None:
     whole = fill(drawn.ct, tmp_path / "whole", prior_only=True)
-    monkeypatch.setattr(sys.modules["augmentor.filling.blocks"], "BLOCK", 24)
+    monkeypatch.setattr(sys.modules["augmentor.filling.blocks"], "SIDES", (24, 24))
     blocks = fill(drawn.ct, tmp_path / "blocks", prior_only=True)
     for a, b in zip(whole.files[:-2], blocks.files[:-2], strict=True):
         assert np.array_equal(pydicom.dcmread(a).pixel_array, pydicom.dcmread(b).pixel_array)

@@ -66,7 +66,7 @@ def adapt(rehearsal: Rehearsal, prior: str, *, start: Run | None, tiles: int = T
                 if waited == PATIENCE:
                     break
             advance(done, "")
-    return Answer(prior, over_planes(best, rehearsal.tile, mirrored=view.volume))
+    return Answer(prior, over_planes(best, facts, mirrored=view.volume))
 
 
 def by_run(run: Run, view: View) -> Answer:
@@ -75,4 +75,4 @@ def by_run(run: Run, view: View) -> Answer:
     Raises:
         RunError: if its weights do not load.
     """
-    return Answer(run.facts.prior, over_planes(load_generator(run), run.facts.tile, mirrored=view.volume))
+    return Answer(run.facts.prior, over_planes(load_generator(run), run.facts, mirrored=view.volume))

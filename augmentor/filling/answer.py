@@ -17,6 +17,7 @@ from augmentor.holes.context import Context
 from augmentor.holes.hide import Hidden
 from augmentor.holes.judge import Judged, errors, judge
 from augmentor.learners.corrector import NOISE, correct
+from augmentor.run import Facts
 from augmentor.t2t.generator import Generator
 
 SAMPLES = 4
@@ -36,20 +37,25 @@ Correct = Callable[[NDArray[np.float32], "torch.Tensor | None"], NDArray[np.floa
 units."""
 
 
-def over_planes(generator: Generator, tile: tuple[int, ...], *, mirrored: bool = False) -> Correct:
+def over_planes(generator: Generator, facts: Facts, *, mirrored: bool = False) -> Correct:
     """A network's correction over planes of any size, seamless; the best guess is the mean of four where ``mirrored``.
 
-    Source: Timofte et al. 2016, "Seven ways to improve example-based single image super resolution", section 3.6.
+    Nothing is corrected where a tile shows no hole. Source of the four: Timofte et al. 2016, "Seven ways to improve
+    example-based single image super resolution", section 3.6.
     """
     from monai.inferers.utils import sliding_window_inference
+
+    def tiles(every: torch.Tensor) -> torch.Tensor:
+        holed = (every[:, facts.channels] == 0).flatten(1).any(dim=1)
+        made = every.new_zeros(len(every), facts.channels, *every.shape[2:])
+        if holed.any():
+            made[holed] = correct(generator, every[holed, :-NOISE], every[holed, -NOISE:])
+        return made
 
     def once(told: NDArray[np.float32], noise: torch.Tensor) -> NDArray[np.float32]:
         every = torch.cat([torch.from_numpy(told), noise], dim=1)
         with torch.inference_mode():
-            made = sliding_window_inference(
-                every, tile, 16, lambda x: correct(generator, x[:, :-NOISE], x[:, -NOISE:]), OVERLAP, mode="gaussian"
-            )
-        return np.asarray(made)
+            return np.asarray(sliding_window_inference(every, facts.tile, 16, tiles, OVERLAP, mode="gaussian"))
 
     def apply(told: NDArray[np.float32], noise: torch.Tensor | None) -> NDArray[np.float32]:
         if noise is not None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 
 import numpy as np
@@ -13,11 +14,12 @@ from augmentor.filling.view import View
 from augmentor.holes.context import look
 from augmentor.holes.priors import Mask
 from augmentor.progress import progress
-from augmentor.tiles import widened, windows
+from augmentor.tiles import AT_ONCE, widened, windows
 from data_adapters import Patch, Window
 
-BLOCK = 256
-"""Side of the blocks that are read and filled one by one."""
+SIDES = (256, 1024)
+"""Sides of the blocks that are read and filled one by one: as large as their slices or dates fit memory, since tiles
+are corrected in a block's margin, too."""
 
 MARGIN = 32
 """Pixels read around a block, so that a hole is filled from all sides."""
@@ -28,7 +30,7 @@ Made = tuple[Patch, NDArray[np.float64]]
 
 def anything(view: View) -> bool:
     """Whether any pixel is to be rebuilt."""
-    return any(view.holes(block).any() for block in windows(*view.scene.shape[2:], (BLOCK, BLOCK), 0.0))
+    return any(view.holes(block).any() for block in _blocks(view))
 
 
 def rebuilt(view: View, answer: Answer) -> Iterator[Made]:
@@ -38,13 +40,21 @@ def rebuilt(view: View, answer: Answer) -> Iterator[Made]:
         TooLittleContext: if nothing is observed in or around a block that has holes.
     """
     height, width = view.scene.shape[2:]
-    blocks = list(windows(height, width, (BLOCK, BLOCK), 0.0))
+    blocks = list(_blocks(view))
     with progress("fill", len(blocks)) as advance:
         done = np.zeros((height, width), dtype=bool)
         for number, block in enumerate(blocks):
             yield from _block(view, answer, block, ~done[block.slices])
             done[block.slices] = True
             advance(number + 1, "")
+
+
+def _blocks(view: View) -> Iterator[Window]:
+    """The plane in blocks of about the same size."""
+    channels, slices, height, width = view.scene.shape
+    side = float(np.clip((AT_ONCE / (channels * slices)) ** 0.5, *SIDES))
+    size = tuple(math.ceil(length / math.ceil(length / side)) for length in (height, width))
+    return windows(height, width, size, 0.0)
 
 
 def _block(view: View, answer: Answer, block: Window, fresh: Mask) -> Iterator[Made]:

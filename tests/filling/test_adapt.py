@@ -77,7 +77,7 @@ def test_learning_stops_when_it_no_longer_helps(
     monkeypatch.setattr(module, "CHECK", 32)
     monkeypatch.setattr(module, "PATIENCE", 3)
     monkeypatch.setattr(
-        module, "over_planes", lambda network, tile, **_: kept.append(float(next(network.parameters())[0, 0, 0, 0]))
+        module, "over_planes", lambda network, facts, **_: kept.append(float(next(network.parameters())[0, 0, 0, 0]))
     )
     adapt(Rehearsal(seen(drawn.mr)), "linear", start=None, tiles=176)
     assert len(found) - 1 == looks

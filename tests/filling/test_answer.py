@@ -14,6 +14,7 @@ from augmentor.networks import build_generator
 from augmentor.recipe import Model
 from augmentor.run import Facts
 from augmentor.scaling import Scaling
+from augmentor.t2t.generator import Generator
 from data_adapters import Channel, Template
 
 Plane = NDArray[np.float32]
@@ -75,20 +76,62 @@ def test_without_hidden_parts_nothing_is_said_of_doubt() -> None:
     assert not rebuilt.half.any()
 
 
-@pytest.mark.parametrize("axes", [(2,), (3,), (2, 3)])
-@pytest.mark.parametrize("mirrored", [True, False])
-def test_what_is_mirrored_is_answered_by_the_mirrored_guess(mirrored: bool, axes: tuple[int, ...]) -> None:
-    template = Template("nifti", "volume", "MR", (Channel("a"),), "int16", 0, 255)
-    model = Model().model_dump()
-    facts = Facts(1, channels(1) + NOISE, (16, 16), model, (), (), Scaling((0.0,), (1.0,)), template)
+def moved_by_hand(facts: Facts) -> Generator:
+    """A generator that answers something; an untrained one answers nothing."""
     generator = build_generator(facts)
     with torch.no_grad():
         for parameter in generator.parameters():
             parameter += 0.1 * torch.randn(parameter.shape, generator=torch.Generator().manual_seed(parameter.numel()))
-    guess = over_planes(generator, facts.tile, mirrored=mirrored)
-    told = np.random.default_rng(0).normal(size=(2, channels(1), 16, 16)).astype(np.float32)
+    return generator
+
+
+FACTS = Facts(
+    channels=1,
+    context=channels(1) + NOISE,
+    tile=(16, 16),
+    model=Model().model_dump(),
+    conditions=(),
+    combinations=(),
+    scaling=Scaling((0.0,), (1.0,)),
+    template=Template("nifti", "volume", "MR", (Channel("a"),), "int16", 0, 255),
+)
+
+
+def plane(height: int, width: int, hole: tuple[slice, slice]) -> Plane:
+    """What is told of two planes with one hole."""
+    told = np.random.default_rng(0).normal(size=(2, channels(1), height, width)).astype(np.float32)
+    told[:, 1] = 1
+    told[:, 1, *hole] = 0
+    return told
+
+
+@pytest.mark.parametrize("axes", [(2,), (3,), (2, 3)])
+@pytest.mark.parametrize("mirrored", [True, False])
+def test_what_is_mirrored_is_answered_by_the_mirrored_guess(mirrored: bool, axes: tuple[int, ...]) -> None:
+    generator = moved_by_hand(FACTS)
+    guess = over_planes(generator, FACTS, mirrored=mirrored)
+    told = plane(16, 16, (slice(3, 9), slice(2, 12)))
     there, back = guess(told, None), np.flip(guess(np.flip(told, axes).copy(), None), axes)
     assert np.allclose(there, back, atol=1e-5) == mirrored
     # A sample is one draw, not a mean of four.
     noise = torch.randn(2, NOISE, 16, 16, generator=torch.Generator().manual_seed(0))
-    np.testing.assert_array_equal(guess(told, noise), over_planes(generator, facts.tile)(told, noise))
+    np.testing.assert_array_equal(guess(told, noise), over_planes(generator, FACTS)(told, noise))
+
+
+def test_tiles_without_a_hole_cost_nothing_and_change_nothing() -> None:
+    hole = (slice(10, 20), slice(30, 44))
+    told = plane(48, 64, hole)
+    generator = moved_by_hand(FACTS)
+    asked: list[int] = []
+    hook = generator.register_forward_pre_hook(lambda _, args: asked.append(len(args[2])))
+    few = over_planes(generator, FACTS)(told, None)
+    hook.remove()
+    everywhere = told.copy()
+    everywhere[:, 1, :1, :] = everywhere[:, 1, -1:, :] = 0
+    assert 0 < sum(asked) < 2 * 4 * 5
+    assert few[:, :, *hole].any()
+    assert not few[:, :, 40:].any()
+    # Those that hold the hole hold nothing else, and are what they were.
+    whole = over_planes(generator, FACTS)(everywhere, None)
+    far = (slice(16, 20), slice(34, 40))
+    np.testing.assert_allclose(few[:, :, *far], whole[:, :, *far], atol=1e-5)
