@@ -1,6 +1,6 @@
 """Imagery where there is too little of it: train a T2T-GAN, synthesize samples, fill holes.
 
-``from augmentor import train, synthesize, fill`` mirrors the command line.
+``from augmentor import train, synthesize, evaluate, fill`` mirrors the command line.
 """
 
 from __future__ import annotations
@@ -12,13 +12,14 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from augmentor.evaluate import evaluate
     from augmentor.fill import fill
     from augmentor.ingest import ingest
     from augmentor.inspect import inspect
     from augmentor.synthesize import synthesize
     from augmentor.train import train
 
-__all__ = ["fill", "ingest", "inspect", "synthesize", "train"]
+__all__ = ["evaluate", "fill", "ingest", "inspect", "synthesize", "train"]
 
 
 # Idle OpenMP threads sleep instead of spinning: two runs side by side on two cores were found to be five times

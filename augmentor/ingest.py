@@ -129,6 +129,13 @@ def cut_maps(path: Path, recipe: Recipe) -> list[NDArray[np.int32]]:
     return tiles
 
 
+def cut_images(path: Path, recipe: Recipe) -> Iterator[Tile]:
+    """The images at a path, cut as the recipe cuts its own; nothing is asked of labels, or of how many there are."""
+    for scene in opened(path):
+        for tile, _ in _tiles(recipe, scene, None, Counter()):
+            yield tile
+
+
 def template_of(store: TileStore) -> Template:
     """How samples like the stored tiles are written."""
     return Template.from_dict(store.facts["template"])

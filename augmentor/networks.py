@@ -37,7 +37,8 @@ def device(wanted: str) -> torch.device:
 
 
 def quickly(place: torch.device) -> torch.autocast:
-    """Sums of products in bfloat16, for learning alone, where the device has instructions for it: a quarter faster."""
+    """Sums of products in bfloat16, for learning, and for samples that only a spread is taken of, where the device has
+    instructions for it: a quarter faster to learn, a third to draw."""
     known = getattr(torch.cpu, "_is_avx512_bf16_supported", bool)()
     return torch.autocast(place.type, torch.bfloat16, enabled=place.type == "cuda" or known)
 

@@ -125,6 +125,16 @@ class Synthesis(Section):
     format: Literal["source", "dicom", "nifti", "geotiff", "png"] = "source"
 
 
+class Evaluation(Section):
+    """From when on samples are doubted and, second, refused (docs/evaluate.md)."""
+
+    frechet: tuple[float, float] = Field((2.0, 4.0), description="times the Fréchet distance of real images")
+    cover: tuple[float, float] = Field((0.7, 0.4), description="parts of the precision and recall of real images")
+    spectrum: tuple[float, float] = Field((0.5, 1.0), description="factors of two that detail is too strong or weak")
+    copy_at: float = Field(0.5, gt=0, description="part of a held-out image's distance at which a sample is a copy")
+    chance: float = Field(0.01, gt=0, lt=1, description="p-value below which samples lie too near to training images")
+
+
 class Recipe(Section):
     """Everything that decides a run."""
 
@@ -138,6 +148,7 @@ class Recipe(Section):
     model: Model = Model()
     game: Game = Game()
     synthesis: Synthesis = Synthesis()
+    evaluation: Evaluation = Evaluation()
     seed: int = 0
 
     @model_validator(mode="after")

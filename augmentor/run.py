@@ -169,12 +169,19 @@ class Run:
         """What goes with the weights.
 
         Raises:
-            RunError: if training has not yet written a checkpoint.
+            RunError: if training has not yet written a checkpoint, or an earlier version did.
         """
         path = self.folder / "facts.json"
         if not path.is_file() or not self.weights.is_file():
             raise RunError("has no checkpoint yet", where=self.folder, do="train it further: augmentor train --resume")
-        return Facts.from_dict(json.loads(path.read_text()))
+        try:
+            return Facts.from_dict(json.loads(path.read_text()))
+        except KeyError as error:
+            raise RunError(
+                f"does not say its {error.args[0]}: another version of augmentor wrote it",
+                where=path,
+                do="train it again",
+            ) from None
 
     def checkpoint_digest(self) -> str:
         """SHA-256 of the weights, which every output names."""

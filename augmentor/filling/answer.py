@@ -17,6 +17,7 @@ from augmentor.holes.context import Context
 from augmentor.holes.hide import Hidden
 from augmentor.holes.judge import Judged, errors, judge
 from augmentor.learners.corrector import NOISE, correct
+from augmentor.networks import quickly
 from augmentor.run import Facts
 from augmentor.t2t.generator import Generator
 
@@ -49,7 +50,7 @@ def over_planes(generator: Generator, facts: Facts, *, mirrored: bool = False) -
         holed = (every[:, facts.channels] == 0).flatten(1).any(dim=1)
         made = every.new_zeros(len(every), facts.channels, *every.shape[2:])
         if holed.any():
-            made[holed] = correct(generator, every[holed, :-NOISE], every[holed, -NOISE:])
+            made[holed] = correct(generator, every[holed, :-NOISE], every[holed, -NOISE:]).float()
         return made
 
     def once(told: NDArray[np.float32], noise: torch.Tensor) -> NDArray[np.float32]:
@@ -59,7 +60,9 @@ def over_planes(generator: Generator, facts: Facts, *, mirrored: bool = False) -
 
     def apply(told: NDArray[np.float32], noise: torch.Tensor | None) -> NDArray[np.float32]:
         if noise is not None:
-            return once(told, noise)
+            # What samples differ by need not be exact, and most of the time goes into them.
+            with quickly(next(generator.parameters()).device):
+                return once(told, noise)
         none = torch.zeros(len(told), NOISE, *told.shape[2:])
         turned = [(axes, once(np.flip(told, axes).copy(), none)) for axes in (MIRRORS if mirrored else MIRRORS[:1])]
         return np.asarray(np.mean([np.flip(made, axes) for axes, made in turned], axis=0))

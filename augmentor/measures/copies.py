@@ -18,8 +18,11 @@ class Nearest(NamedTuple):
     distance: NDArray[np.float64]
 
 
-def nearest(images: NDArray[np.float32], reference: NDArray[np.float32]) -> Nearest:
-    """Root-mean-square distance of (N, C, H, W) to the nearest of (M, C, H, W), over mirror images and shifts."""
+def nearest(images: NDArray[np.float32], reference: NDArray[np.float32], *, itself: bool = True) -> Nearest:
+    """Root-mean-square distance of (N, C, H, W) to the nearest of (M, C, H, W), over mirror images and shifts.
+
+    Unless ``itself``, an image is not compared with the one of its own number.
+    """
     best = np.full(len(images), np.inf)
     index = np.zeros(len(images), dtype=np.int64)
     flat = images.reshape(len(images), -1).astype(np.float64)
@@ -29,6 +32,8 @@ def nearest(images: NDArray[np.float32], reference: NDArray[np.float32]) -> Near
             for right in SHIFTS:
                 moved = np.roll(mirrored, (down, right), (-2, -1)).reshape(len(reference), -1).astype(np.float64)
                 squared = own[:, None] + (moved**2).sum(axis=1)[None] - 2 * flat @ moved.T
+                if not itself:
+                    np.fill_diagonal(squared, np.inf)
                 closest = squared.argmin(axis=1)
                 distance = np.sqrt(np.maximum(squared[np.arange(len(images)), closest], 0) / flat.shape[1])
                 closer = distance < best

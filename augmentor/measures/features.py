@@ -37,10 +37,13 @@ def layout_and_spectrum(images: Tensor) -> Features:
     levels = torch.linspace(0.05, 0.95, 10, dtype=images.dtype)
     quantiles = torch.quantile(images.flatten(2), levels, dim=2).permute(1, 2, 0).flatten(1)
     power = torch.fft.rfft2(images - images.mean(dim=(2, 3), keepdim=True), norm="ortho").abs().square().mean(dim=1)
-    rows = torch.fft.fftfreq(images.shape[2])[:, None]
-    columns = torch.fft.rfftfreq(images.shape[3])[None, :]
-    ring = ((rows.square() + columns.square()).sqrt() * 2 * 15.999).clamp(max=15).long()
-    rings = torch.zeros(len(images), 16).index_add_(1, ring.flatten(), power.flatten(1).float())
-    count = torch.zeros(16).index_add_(0, ring.flatten(), torch.ones(ring.numel())).clamp(min=1)
-    spectrum = (rings / count + 1e-6).log()
+    spectrum = (in_rings(power.float(), images.shape[3]) + 1e-6).log()
     return torch.cat([layout, quantiles, spectrum], dim=1).double().numpy()
+
+
+def in_rings(power: Tensor, width: int) -> Tensor:
+    """Means of (N, H, W // 2 + 1), a power spectrum, in sixteen rings from no frequency to the finest: (N, 16)."""
+    rows, columns = torch.fft.fftfreq(power.shape[1])[:, None], torch.fft.rfftfreq(width)[None, :]
+    ring = ((rows.square() + columns.square()).sqrt() * 2 * 15.999).clamp(max=15).long().flatten()
+    sums = torch.zeros(len(power), 16).index_add_(1, ring, power.flatten(1))
+    return sums / torch.zeros(16).index_add_(0, ring, torch.ones(ring.numel())).clamp(min=1)

@@ -27,13 +27,15 @@ class Picture:
 
 @dataclass(frozen=True)
 class Section:
-    """A heading, a paragraph, pictures, and a table whose first row is its head."""
+    """A heading, with a grade (pass, caution, fail) where there is one; a paragraph, pictures, and a table whose first
+    row is its head."""
 
     title: str
     text: str
     pictures: Sequence[Picture] = ()
     table: Sequence[Sequence[str]] = ()
     command: str = ""
+    grade: str = ""
     files: Sequence[str] = field(default_factory=tuple)
 
 

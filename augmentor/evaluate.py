@@ -1,0 +1,174 @@
+"""Whether samples may be used: how like real ones they are, whose copies, and what of that is to be trusted."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from augmentor.errors import OutputInTheWay, RecipeError
+from augmentor.evaluation.detail import detail
+from augmentor.evaluation.likeness import likeness
+from augmentor.evaluation.memory import memory
+from augmentor.evaluation.originals import originals
+from augmentor.evaluation.part import Grade, Part
+from augmentor.evaluation.sets import Sets, of_folders, of_run
+from augmentor.progress import progress
+from augmentor.report.page import Picture, Section, write_page
+from augmentor.report.pictures import sheet, visible
+from augmentor.run import TOOL, Run, tool_version
+from data_adapters.atomic import write_json
+
+REPORT = "report.json"
+SHOWN = 32
+"""Images of each kind on the contact sheets."""
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What was found, and the page that tells it."""
+
+    parts: Sequence[Part]
+    page: Path
+
+    @property
+    def grade(self) -> Grade:
+        """That of the worst part."""
+        return max(part.grade for part in self.parts)
+
+
+def evaluate(
+    run: str | Path | None = None,
+    *,
+    real: str | Path | None = None,
+    synthetic: str | Path | None = None,
+    out: str | Path | None = None,
+    n: int = 512,
+    size: int = 64,
+    seed: int = 0,
+    runs: str | Path = "runs",
+) -> Verdict:
+    """Judge ``n`` samples of a run (the latest when none is named), or the images at ``synthetic``, beside real ones.
+
+    Those are the run's own, or the images at ``real``. Without a run, both folders are seen whole, at ``size`` pixels a
+    side. ``index.html`` and ``report.json`` are written to ``out``, by default ``report`` in the run's folder; an
+    earlier report there is replaced.
+
+    Raises:
+        UserError: if there is no run, nothing to compare, or ``out`` holds anything else.
+    """
+    runs = Path(runs)
+    if real is not None and run is None:
+        if synthetic is None:
+            raise RecipeError("only real images were named", where=real, do="give --synthetic, or a run")
+        out = _free(Path(out or "report"))
+        sets = of_folders(Path(real), Path(synthetic), size, runs / "tiles")
+        who, origin = f"{synthetic}, beside {real}", {"real": str(real), "synthetic": str(synthetic)}
+    else:
+        found = Run.find(run, runs)
+        out = _free(Path(out) if out else found.folder / "report")
+        sets = of_run(
+            found, Path(real) if real else None, Path(synthetic) if synthetic else None, n, seed, runs / "tiles"
+        )
+        origin = {"recipe": found.recipe.digest(), "checkpoint": found.checkpoint_digest(), "seed": str(seed)}
+        who = (
+            f"{synthetic}, beside the real images of {found.name}"
+            if synthetic
+            else f"{len(sets.made)} samples of {found.name}"
+        )
+    verdict = Verdict(_judged(sets), out / "index.html")
+    # Marks the folder as a report's, whatever happens next.
+    write_json(out / REPORT, {"tool": TOOL, "verdict": "unfinished"})
+    write_page("Evaluation", _lead(who, verdict), _sections(sets, verdict.parts, out), verdict.page)
+    write_json(
+        out / REPORT,
+        {
+            "tool": TOOL,
+            "version": tool_version(),
+            **origin,
+            "samples": len(sets.made),
+            "verdict": verdict.grade.word,
+            "parts": {
+                part.name: {"grade": part.grade.word, "reason": part.reason, "figures": part.figures}
+                for part in verdict.parts
+            },
+        },
+    )
+    return verdict
+
+
+def _judged(sets: Sets) -> list[Part]:
+    """Every part, the real images first: what they are worth decides what the others are."""
+    limits = sets.recipe.evaluation
+    judges = (
+        lambda: originals(sets),
+        lambda: likeness(sets, limits),
+        lambda: detail(sets, limits),
+        lambda: memory(sets, limits),
+    )
+    parts = []
+    with progress("evaluate", len(judges)) as advance:
+        for number, judge in enumerate(judges, 1):
+            parts.append(judge())
+            advance(number, parts[-1].name)
+    return parts
+
+
+def _free(out: Path) -> Path:
+    """The folder of the report.
+
+    Raises:
+        OutputInTheWay: if it holds anything but an earlier one.
+    """
+    if out.exists() and (not out.is_dir() or (any(out.iterdir()) and not (out / REPORT).is_file())):
+        raise OutputInTheWay("holds other files", where=out, do="choose another -o")
+    return out
+
+
+def _lead(who: str, verdict: Verdict) -> str:
+    words = {
+        Grade.PASS: "Nothing here speaks against using these samples.",
+        Grade.CAUTION: "Use these samples with the doubts below in mind.",
+        Grade.FAIL: "Do not use these samples as they are.",
+    }
+    return f"{who}. {words[verdict.grade]}"
+
+
+def _sections(sets: Sets, parts: Sequence[Part], out: Path) -> list[Section]:
+    """The verdict first, then what the samples look like, then every part."""
+    summary = [("part", "verdict", "why"), *((part.name, part.grade.word, part.reason) for part in parts)]
+    sheets = [
+        _sheet(sets, sets.held_out.some(SHOWN).planes, out / "real.png", "real images that were held out"),
+        _sheet(sets, sets.made.some(SHOWN).planes, out / "samples.png", "samples"),
+    ]
+    worst = max(part.grade for part in parts)
+    sections = [
+        Section("Verdict", "Each part has its own section below.", table=summary, grade=worst.word),
+        Section(
+            "To look at",
+            "Drawn at random, none chosen. Half of these, and of the pairs below, are real: show this page to nobody "
+            "who may not see them.",
+            sheets,
+        ),
+    ]
+    for part in parts:
+        pictures = []
+        if part.pairs:
+            planes = np.stack([plane for pair in part.pairs for plane in pair])
+            path = out / f"{part.name.replace(' ', '_')}.png"
+            pictures = [_sheet(sets, planes, path, f"{part.name}: pairs, left and right", columns=4)]
+        title = f"{part.name[0].upper()}{part.name[1:]}"
+        reason = f"{part.reason[0].upper()}{part.reason[1:]}. {part.about}"
+        sections.append(Section(title, reason, pictures, part.table, grade=part.grade.word))
+    return sections
+
+
+def _sheet(sets: Sets, planes: NDArray[np.float32], path: Path, shows: str, columns: int = 8) -> Picture:
+    ends = [1.0] * planes.shape[1]
+    shown = [visible(plane, sets.channels, [-end for end in ends], ends) for plane in planes]
+    return Picture(
+        sheet(shown, min(columns, len(shown)), path), f"Contact sheet: {shows}", f"{shows[0].upper()}{shows[1:]}."
+    )

@@ -1,0 +1,81 @@
+"""The verb: any two folders, or a run, to a page and a verdict."""
+
+import json
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+from augmentor.cli import main
+from augmentor.evaluate import evaluate
+from augmentor.evaluation.part import Grade
+from augmentor.train import train
+from data_adapters import phantoms
+
+SMALL = ("tiles.size=[32,32]", "tiles.held_out=0.4", "game.images=64", "data.group=patient",
+         "conditions.finding.column=finding")  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def chests(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("chests")
+    phantoms.chest_set(folder / "real", 80, 3, 48)
+    phantoms.chest_set(folder / "others", 40, 4, 48)
+    return folder
+
+
+def test_any_two_folders_are_compared(chests: Path, tmp_path: Path) -> None:
+    verdict = evaluate(
+        real=chests / "real", synthetic=chests / "others", out=tmp_path / "out", size=32, runs=tmp_path / "runs"
+    )
+    assert [part.name for part in verdict.parts] == ["real images", "likeness", "detail", "memory"]
+    assert verdict.grade < Grade.FAIL
+    said = json.loads((tmp_path / "out/report.json").read_text())
+    assert said["verdict"] == verdict.grade.word
+    assert {name: part["grade"] for name, part in said["parts"].items()} == {
+        part.name: part.grade.word for part in verdict.parts
+    }
+    page = verdict.page.read_text()
+    assert all(part.reason[1:] in page for part in verdict.parts)
+    # Nothing is fetched when the page is opened.
+    assert "http" not in page
+
+
+def test_copies_end_with_an_exit_code(chests: Path, tmp_path: Path) -> None:
+    words = ["evaluate", "--real", chests / "real", "--synthetic", chests / "real", "--size", "32"]
+    words += ["-o", tmp_path / "out", "--runs", tmp_path / "runs"]
+    result = CliRunner().invoke(main, [str(word) for word in words])
+    assert result.exit_code == 1, result.output
+    assert "fail    memory" in result.output
+
+
+def test_a_run_is_judged_by_its_own_tiles_and_again(chests: Path, tmp_path: Path) -> None:
+    runs = tmp_path / "runs"
+    run = train("chest_xray", data=chests / "real", changes=SMALL, runs=runs)
+    first = evaluate(n=24, runs=runs)
+    assert first.page == run.folder / "report/index.html"
+    assert first.grade is Grade.FAIL
+    again = evaluate(run.name, n=24, runs=runs)
+    assert [part.figures for part in again.parts] == [part.figures for part in first.parts]
+    beside = evaluate(run.name, synthetic=chests / "others", out=tmp_path / "beside", runs=runs)
+    assert beside.parts[1].figures["compared"] == 40
+
+
+@pytest.mark.parametrize(
+    ("words", "error"),
+    [
+        (["--real", "REAL"], "--synthetic"),
+        (["--real", "REAL", "--synthetic", "FEW"], "12"),
+        (["--real", "REAL", "--synthetic", "REAL", "-o", "REAL"], "-o"),
+        (["gone"], "no such run"),
+    ],
+)
+def test_what_cannot_be_compared_is_said(words: list[str], error: str, chests: Path, tmp_path: Path) -> None:
+    few = tmp_path / "few"
+    phantoms.chest_set(few, 3, 3, 48)
+    places = {"REAL": str(chests / "real"), "FEW": str(few)}
+    given = [places.get(word, word) for word in words]
+    own = [] if "-o" in words else ["-o", str(tmp_path / "out")]
+    result = CliRunner().invoke(main, ["evaluate", *given, *own, "--size", "32", "--runs", str(tmp_path / "runs")])
+    assert result.exit_code == 2, result.output
+    assert error in result.output
