@@ -178,28 +178,19 @@ def synthesize(
 @click.option("--synthetic", type=PATH, help="Samples, of whatever tool, in place of the run's.")
 @click.option("-o", "--out", type=PATH, help="Folder of the report; `report` in the run's when absent.")
 @click.option("--n", type=click.IntRange(min=1), default=512, show_default=True, help="Samples that are drawn.")
-@click.option("--size", type=click.IntRange(16, 512), default=64, show_default=True,
-              help="Pixels a side that images are seen at, where no run says how.")  # fmt: skip
+@click.option("--recipe", help="How folders are cut and labelled, where no run says so.")
+@click.option("--set", "changes", multiple=True, metavar="A.B=C", help="Change a value of that recipe.")
 @click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True)
 @runs_option
 @answers
-def evaluate(
-    run: str | None,
-    real: Path | None,
-    synthetic: Path | None,
-    out: Path | None,
-    n: int,
-    size: int,
-    seed: int,
-    runs: Path,
-) -> None:
+def evaluate(run: str | None, **options: Any) -> None:
     """Say whether samples of RUN, or those at --synthetic, may be used: a page of figures beside real images' own.
 
     Ends with exit code 1 where they fail.
     """
     from augmentor.evaluate import evaluate
 
-    verdict = evaluate(run, real=real, synthetic=synthetic, out=out, n=n, size=size, seed=seed, runs=runs)
+    verdict = evaluate(run, **options)
     for part in verdict.parts:
         click.echo(f"{part.grade.word:8}{part.name}: {part.reason}")
     click.echo(f"{verdict.page}: {verdict.grade.word}")

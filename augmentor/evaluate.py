@@ -2,21 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
+from augmentor import recipe as recipes
 from augmentor.errors import OutputInTheWay, RecipeError
+from augmentor.evaluation.confounding import confounding
 from augmentor.evaluation.detail import detail
 from augmentor.evaluation.likeness import likeness
 from augmentor.evaluation.memory import memory
+from augmentor.evaluation.obedience import obedience
 from augmentor.evaluation.originals import originals
 from augmentor.evaluation.part import Grade, Part
 from augmentor.evaluation.sets import Sets, of_folders, of_run
+from augmentor.evaluation.use import use
 from augmentor.progress import progress
+from augmentor.recipe import Data, Recipe, Tiles
 from augmentor.report.page import Picture, Section, write_page
 from augmentor.report.pictures import sheet, visible
 from augmentor.run import TOOL, Run, tool_version
@@ -45,40 +50,41 @@ def evaluate(
     *,
     real: str | Path | None = None,
     synthetic: str | Path | None = None,
+    recipe: str | Path | None = None,
+    changes: tuple[str, ...] = (),
     out: str | Path | None = None,
     n: int = 512,
-    size: int = 64,
     seed: int = 0,
     runs: str | Path = "runs",
 ) -> Verdict:
     """Judge ``n`` samples of a run (the latest when none is named), or the images at ``synthetic``, beside real ones.
 
-    Those are the run's own, or the images at ``real``. Without a run, both folders are seen whole, at ``size`` pixels a
-    side. ``index.html`` and ``report.json`` are written to ``out``, by default ``report`` in the run's folder; an
-    earlier report there is replaced.
+    Those are the run's own, or the images at ``real``. Without a run, both folders are cut as ``recipe``, with
+    ``changes``, says; by default whole, at 64 pixels a side, three in ten of the real ones held out. ``index.html`` and
+    ``report.json`` are written to ``out``, by default ``report`` in the run's folder; an earlier report there is
+    replaced.
 
     Raises:
         UserError: if there is no run, nothing to compare, or ``out`` holds anything else.
     """
     runs = Path(runs)
-    if real is not None and run is None:
+    if run is None and (real is not None or recipe is not None):
         if synthetic is None:
-            raise RecipeError("only real images were named", where=real, do="give --synthetic, or a run")
+            raise RecipeError("no samples were named", where=real or recipe, do="give --synthetic, or a run")
         out = _free(Path(out or "report"))
-        sets = of_folders(Path(real), Path(synthetic), size, runs / "tiles")
-        who, origin = f"{synthetic}, beside {real}", {"real": str(real), "synthetic": str(synthetic)}
+        if recipe is None:
+            known = Recipe(name="folders", data=Data(path=Path(real or "")), tiles=Tiles(held_out=0.3))
+        else:
+            known = recipes.load(recipe, changes, path=real)
+        sets = of_folders(known, Path(synthetic), runs / "tiles")
+        who, origin = f"{synthetic}, beside {known.data.path}", {"recipe": known.digest(), "synthetic": str(synthetic)}
     else:
         found = Run.find(run, runs)
         out = _free(Path(out) if out else found.folder / "report")
-        sets = of_run(
-            found, Path(real) if real else None, Path(synthetic) if synthetic else None, n, seed, runs / "tiles"
-        )
+        beside, given = (Path(folder) if folder else None for folder in (real, synthetic))
+        sets = of_run(found, beside, given, n, seed, runs / "tiles")
+        who = f"{synthetic or f'{n} samples'}, beside the real images of {found.name}"
         origin = {"recipe": found.recipe.digest(), "checkpoint": found.checkpoint_digest(), "seed": str(seed)}
-        who = (
-            f"{synthetic}, beside the real images of {found.name}"
-            if synthetic
-            else f"{len(sets.made)} samples of {found.name}"
-        )
     verdict = Verdict(_judged(sets), out / "index.html")
     # Marks the folder as a report's, whatever happens next.
     write_json(out / REPORT, {"tool": TOOL, "verdict": "unfinished"})
@@ -103,17 +109,22 @@ def evaluate(
 def _judged(sets: Sets) -> list[Part]:
     """Every part, the real images first: what they are worth decides what the others are."""
     limits = sets.recipe.evaluation
-    judges = (
-        lambda: originals(sets),
-        lambda: likeness(sets, limits),
-        lambda: detail(sets, limits),
-        lambda: memory(sets, limits),
-    )
+    judges: dict[str, Callable[[], Part | None]] = {
+        "real images": lambda: originals(sets),
+        "confounding": lambda: confounding(sets),
+        "likeness": lambda: likeness(sets, limits),
+        "detail": lambda: detail(sets, limits),
+        "memory": lambda: memory(sets, limits),
+        "obedience": lambda: obedience(sets, limits),
+        "use": lambda: use(sets),
+    }
     parts = []
     with progress("evaluate", len(judges)) as advance:
-        for number, judge in enumerate(judges, 1):
-            parts.append(judge())
-            advance(number, parts[-1].name)
+        for number, (name, judge) in enumerate(judges.items()):
+            advance(number, name)
+            if (part := judge()) is not None:
+                parts.append(part)
+        advance(len(judges))
     return parts
 
 

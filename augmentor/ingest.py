@@ -129,11 +129,12 @@ def cut_maps(path: Path, recipe: Recipe) -> list[NDArray[np.int32]]:
     return tiles
 
 
-def cut_images(path: Path, recipe: Recipe) -> Iterator[Tile]:
+def cut_images(path: Path, recipe: Recipe) -> Iterator[tuple[Scene, Tile]]:
     """The images at a path, cut as the recipe cuts its own; nothing is asked of labels, or of how many there are."""
+    plain = recipe.model_copy(update={"conditions": {}})
     for scene in opened(path):
-        for tile, _ in _tiles(recipe, scene, None, Counter()):
-            yield tile
+        for tile, _ in _tiles(plain, scene, None, Counter()):
+            yield scene, tile
 
 
 def template_of(store: TileStore) -> Template:

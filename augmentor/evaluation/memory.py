@@ -9,6 +9,7 @@ from augmentor.evaluation.part import Grade, Part, worst
 from augmentor.evaluation.sets import Sets
 from augmentor.measures.copies import nearest
 from augmentor.measures.interval import interval
+from augmentor.measures.ranking import auc
 from augmentor.recipe import Evaluation
 
 MOST = 1024
@@ -22,7 +23,11 @@ ODD = 0.05
 
 
 def memory(sets: Sets, limits: Evaluation) -> Part:
-    """The nearest training image of samples and of held-out images; and what an attacker learns from the samples."""
+    """The nearest training image of samples and of held-out images; and what an attacker learns from the samples.
+
+    The attacker takes images that a sample lies near to for such as were trained on. Source: Hilprecht et al. 2019,
+    "Monte Carlo and reconstruction membership inference attacks".
+    """
     made = sets.made.some(MOST)
     ours, theirs = (nearest(side.planes, sets.train.planes) for side in (made, sets.held_out))
     usual = float(np.quantile(theirs.distance, ODD))
@@ -30,7 +35,7 @@ def memory(sets: Sets, limits: Evaluation) -> Part:
     chance = float(mannwhitneyu(ours.distance, theirs.distance, alternative="less").pvalue)
     closer = float(np.median(ours.distance) / np.median(theirs.distance))
     known, unknown = (-nearest(side.planes, made.planes).distance for side in (sets.train, sets.held_out))
-    attack, low, high = interval(_told_apart, (known, unknown))
+    attack, low, high = interval(auc, (known, unknown))
     grade, reason = worst(
         [
             (
@@ -70,11 +75,3 @@ def memory(sets: Sets, limits: Evaluation) -> Part:
         f"{limits.copy_at:g} times that. Below: the nearest samples, each beside its training image.",
         tuple((made.planes[k], sets.train.planes[ours.which[k]]) for k in order),
     )
-
-
-def _told_apart(known: np.ndarray, unknown: np.ndarray) -> float:
-    """How well members are told from others by how near the nearest sample is: the area under the ROC curve.
-
-    Source: Hilprecht et al. 2019, "Monte Carlo and reconstruction membership inference attacks".
-    """
-    return float(mannwhitneyu(known, unknown).statistic / (len(known) * len(unknown)))

@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
+from augmentor import labels
 from augmentor.errors import RunError, TooLittleData
 from augmentor.ingest import cut_images, ingest
 from augmentor.networks import load_generator
-from augmentor.recipe import Data, Recipe, Tiles
+from augmentor.recipe import Recipe
 from augmentor.run import Facts, Run
 from augmentor.sampling import samples
 from augmentor.scaling import Scaling
-from augmentor.tiles import Tile, TileStore
+from augmentor.t2t.conditioning import ClassCondition
+from augmentor.tiles import TileStore
 from augmentor.train import describe
 
 FEWEST = 12
@@ -25,7 +27,8 @@ FEWEST = 12
 
 @dataclass(frozen=True)
 class Side:
-    """Planes (N, C, H, W) in [-1, 1], zero where not observed; what each is called; and its conditions.
+    """Planes (N, C, H, W) in [-1, 1], zero where not observed; what each is called, its conditions, and its patient or
+    place.
 
     Of volumes, the middle slice.
     """
@@ -33,6 +36,7 @@ class Side:
     planes: NDArray[np.float32]
     names: tuple[str, ...]
     conditions: tuple[Mapping[str, str], ...]
+    groups: tuple[str, ...]
 
     def __len__(self) -> int:
         return len(self.planes)
@@ -41,13 +45,24 @@ class Side:
         """At most so many, drawn by ``seed``."""
         if len(self) <= most:
             return self
-        rows = np.sort(np.random.default_rng(seed).permutation(len(self))[:most])
-        return Side(self.planes[rows], *(tuple(said[row] for row in rows) for said in (self.names, self.conditions)))
+        return self.part(np.sort(np.random.default_rng(seed).permutation(len(self))[:most]))
+
+    def with_planes(self, planes: NDArray[np.float32]) -> Side:
+        """The same images, seen otherwise."""
+        return replace(self, planes=planes)
+
+    def part(self, rows: NDArray[np.int64]) -> Side:
+        """Those of these numbers."""
+        said = (self.names, self.conditions, self.groups)
+        return Side(self.planes[rows], *(tuple(every[row] for row in rows) for every in said))
 
 
 @dataclass(frozen=True)
 class Sets:
-    """Tiles that were trained on, tiles that were held out, and samples; what they are is in the ``recipe``."""
+    """Tiles that were trained on, tiles that were held out, and samples; what they are is in the ``recipe``.
+
+    ``classes`` is the first condition that is a class, where there is one; ``rows`` are those of the label file.
+    """
 
     train: Side
     held_out: Side
@@ -55,6 +70,8 @@ class Sets:
     recipe: Recipe
     scaling: Scaling
     channels: tuple[str, ...]
+    classes: ClassCondition | None = None
+    rows: tuple[Mapping[str, str], ...] = ()
 
 
 def of_run(run: Run, real: Path | None, synthetic: Path | None, n: int, seed: int, store: Path) -> Sets:
@@ -83,17 +100,16 @@ def of_run(run: Run, real: Path | None, synthetic: Path | None, n: int, seed: in
     _, valid = tiles.load(tiles.rows(held_out=False))
     shown = valid[np.random.default_rng(seed).integers(len(valid), size=n)]
     names = tuple(f"sample {sample.index}" for sample in drawn)
-    made = Side(_planes(unit, shown), names, tuple(sample.conditions for sample in drawn))
+    made = Side(_planes(unit, shown), names, tuple(sample.conditions for sample in drawn), names)
     return _beside(tiles, recipe, facts, made)
 
 
-def of_folders(real: Path, synthetic: Path, size: int, store: Path) -> Sets:
-    """Any two folders of images, seen whole at ``size`` pixels a side; a part of the real ones is held out.
+def of_folders(recipe: Recipe, synthetic: Path, store: Path) -> Sets:
+    """The recipe's images, a part of them held out, beside the images at ``synthetic``.
 
     Raises:
         UserError: if nothing there can be read, or there is too little of it.
     """
-    recipe = Recipe(name="folders", data=Data(path=real), tiles=Tiles(size=(size, size), held_out=0.3))
     tiles = ingest(recipe, store)
     facts = describe(recipe, tiles)
     return _beside(tiles, recipe, facts, _images(synthetic, recipe, facts.scaling))
@@ -111,7 +127,9 @@ def _beside(tiles: TileStore, recipe: Recipe, facts: Facts, made: Side) -> Sets:
             f"samples have {made.planes.shape[1]} channels, real tiles {train.planes.shape[1]}",
             do="give samples of the same channels",
         )
-    return Sets(train, held_out, made, recipe, facts.scaling, tuple(c.name for c in facts.template.channels))
+    classes = next((known for known in facts.conditions if isinstance(known, ClassCondition)), None)
+    names = tuple(channel.name for channel in facts.template.channels)
+    return Sets(train, held_out, made, recipe, facts.scaling, names, classes, _rows(recipe))
 
 
 def _real(tiles: TileStore, rows: list[int], scaling: Scaling) -> Side:
@@ -119,18 +137,45 @@ def _real(tiles: TileStore, rows: list[int], scaling: Scaling) -> Side:
     origins = [tiles.index[row] for row in rows]
     names = tuple(f"{origin.scene}, slice {origin.slice}" for origin in origins)
     unit = scaling.to_unit(pixels, valid.ndim - 1)
-    return Side(_planes(unit, valid), names, tuple(origin.conditions for origin in origins))
+    conditions, groups = (tuple(getattr(origin, said) for origin in origins) for said in ("conditions", "group"))
+    return Side(_planes(unit, valid), names, conditions, groups)
+
+
+def _rows(recipe: Recipe) -> tuple[labels.Row, ...]:
+    """What the recipe's label file says of every image."""
+    if not recipe.data.labels or recipe.data.path is None:
+        return ()
+    folder = recipe.data.path if recipe.data.path.is_dir() else recipe.data.path.parent
+    return tuple(labels.read(folder / recipe.data.labels, ()).values())
 
 
 def _images(path: Path, recipe: Recipe, scaling: Scaling) -> Side:
-    """The images at a path, cut as the recipe cuts."""
-    tiles: Iterable[Tile] = cut_images(path, recipe)
-    found = [(tile.pixels, tile.valid, f"{tile.origin.scene}, slice {tile.origin.slice}") for tile in tiles]
+    """The images at a path, cut as the recipe cuts, with what a label file beside them says of its conditions."""
+    said = _said(path, recipe)
+    found = [
+        (tile.pixels, tile.valid, f"{scene.name}, slice {tile.origin.slice}", said.get(scene.path, {}))
+        for scene, tile in cut_images(path, recipe)
+    ]
     if not found:
         raise TooLittleData("no image could be cut", where=path, do="give images as large as the recipe's tiles")
-    pixels, valid, names = zip(*found, strict=True)
+    pixels, valid, names, conditions = zip(*found, strict=True)
     unit = scaling.to_unit(np.stack(pixels), len(recipe.tiles.size))
-    return Side(_planes(unit, np.stack(valid)), names, tuple({} for _ in names))
+    return Side(_planes(unit, np.stack(valid)), names, conditions, names)
+
+
+def _said(path: Path, recipe: Recipe) -> dict[Path, dict[str, str]]:
+    """Conditions by image, of a label file that names them, or the columns that the recipe takes them from."""
+    columns = {name: known.column for name, known in recipe.conditions.items() if known.column}
+    files = labels.find(path) if columns else []
+    if not files:
+        return {}
+    rows = labels.read(files[0], ())
+    return {
+        files[0].parent / file: {
+            name: value for name, column in columns.items() if (value := row.get(name, row.get(column)))
+        }
+        for file, row in rows.items()
+    }
 
 
 def _planes(unit: NDArray[np.float32], valid: NDArray[np.bool_]) -> NDArray[np.float32]:

@@ -8,6 +8,7 @@ from click.testing import CliRunner
 
 from augmentor.cli import main
 from augmentor.evaluate import evaluate
+from augmentor.evaluation import classifier
 from augmentor.evaluation.part import Grade
 from augmentor.train import train
 from data_adapters import phantoms
@@ -25,9 +26,7 @@ def chests(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_any_two_folders_are_compared(chests: Path, tmp_path: Path) -> None:
-    verdict = evaluate(
-        real=chests / "real", synthetic=chests / "others", out=tmp_path / "out", size=32, runs=tmp_path / "runs"
-    )
+    verdict = evaluate(real=chests / "real", synthetic=chests / "others", out=tmp_path / "out", runs=tmp_path / "runs")
     assert [part.name for part in verdict.parts] == ["real images", "likeness", "detail", "memory"]
     assert verdict.grade < Grade.FAIL
     said = json.loads((tmp_path / "out/report.json").read_text())
@@ -42,14 +41,17 @@ def test_any_two_folders_are_compared(chests: Path, tmp_path: Path) -> None:
 
 
 def test_copies_end_with_an_exit_code(chests: Path, tmp_path: Path) -> None:
-    words = ["evaluate", "--real", chests / "real", "--synthetic", chests / "real", "--size", "32"]
+    words = ["evaluate", "--real", chests / "real", "--synthetic", chests / "real"]
     words += ["-o", tmp_path / "out", "--runs", tmp_path / "runs"]
     result = CliRunner().invoke(main, [str(word) for word in words])
     assert result.exit_code == 1, result.output
     assert "fail    memory" in result.output
 
 
-def test_a_run_is_judged_by_its_own_tiles_and_again(chests: Path, tmp_path: Path) -> None:
+def test_a_run_is_judged_by_its_own_tiles_and_again(
+    chests: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(classifier, "STEPS", 3)
     runs = tmp_path / "runs"
     run = train("chest_xray", data=chests / "real", changes=SMALL, runs=runs)
     first = evaluate(n=24, runs=runs)
@@ -58,7 +60,10 @@ def test_a_run_is_judged_by_its_own_tiles_and_again(chests: Path, tmp_path: Path
     again = evaluate(run.name, n=24, runs=runs)
     assert [part.figures for part in again.parts] == [part.figures for part in first.parts]
     beside = evaluate(run.name, synthetic=chests / "others", out=tmp_path / "beside", runs=runs)
-    assert beside.parts[1].figures["compared"] == 40
+    assert {part.name: part for part in beside.parts}["likeness"].figures["compared"] == 40
+    assert [part.name for part in first.parts] == [
+        "real images", "confounding", "likeness", "detail", "memory", "obedience", "use",
+    ]  # fmt: skip
 
 
 @pytest.mark.parametrize(
@@ -76,6 +81,6 @@ def test_what_cannot_be_compared_is_said(words: list[str], error: str, chests: P
     places = {"REAL": str(chests / "real"), "FEW": str(few)}
     given = [places.get(word, word) for word in words]
     own = [] if "-o" in words else ["-o", str(tmp_path / "out")]
-    result = CliRunner().invoke(main, ["evaluate", *given, *own, "--size", "32", "--runs", str(tmp_path / "runs")])
+    result = CliRunner().invoke(main, ["evaluate", *given, *own, "--runs", str(tmp_path / "runs")])
     assert result.exit_code == 2, result.output
     assert error in result.output

@@ -1,0 +1,62 @@
+"""A small classifier of tiles: what samples are of use to, and what tells whether they look like their class."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+STEPS = 300
+BATCH = 32
+RATE = 2e-3
+SEEN = 32
+"""Pixels a side that its first convolution leaves of larger tiles."""
+
+Draw = Callable[[int, torch.Generator], tuple[Tensor, Tensor]]
+"""So many images (B, C, H, W) and their classes (B,), drawn at random."""
+
+
+class Classifier(nn.Sequential):
+    """A small convolutional network: (B, C, H, W) -> (B, classes)."""
+
+    def __init__(self, channels: int, classes: int, side: int) -> None:
+        layers: list[nn.Module] = []
+        stride = max(1, side // SEEN)
+        for width in (16, 32, 64):
+            layers += [
+                nn.Conv2d(channels, width, 3, stride, padding=1),
+                nn.GroupNorm(8, width),
+                nn.GELU(),
+                nn.MaxPool2d(2),
+            ]
+            channels, stride = width, 1
+        super().__init__(*layers, nn.AdaptiveAvgPool2d(2), nn.Flatten(), nn.Dropout(0.3), nn.Linear(4 * width, classes))
+
+
+def learned(draw: Draw, classes: int, seed: int) -> Classifier:
+    """A classifier that has seen what ``draw`` gives, for so many steps whatever that is."""
+    random = torch.Generator().manual_seed(seed)
+    with torch.random.fork_rng():
+        torch.manual_seed(seed)
+        images, _ = draw(1, random)
+        network = Classifier(images.shape[1], classes, min(images.shape[2:]))
+        optimiser = torch.optim.AdamW(network.parameters(), lr=RATE, weight_decay=0.05)
+        rate = torch.optim.lr_scheduler.OneCycleLR(optimiser, RATE, total_steps=STEPS)
+        for _ in range(STEPS):
+            images, wanted = draw(BATCH, random)
+            loss = nn.functional.cross_entropy(network(images), wanted)
+            optimiser.zero_grad()
+            loss.backward()
+            optimiser.step()
+            rate.step()
+    return network.eval()
+
+
+def scores(network: Classifier, images: NDArray[np.float32]) -> NDArray[np.float64]:
+    """The probability of each class, (N, classes), of images (N, C, H, W)."""
+    with torch.inference_mode():
+        found = [network(part).softmax(dim=1) for part in torch.from_numpy(images).split(256)]
+    return torch.cat(found).double().numpy()
