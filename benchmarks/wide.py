@@ -1,6 +1,6 @@
 """Ten megapixels in four bands under real clouds: what filling them by a trained run costs.
 
-    OMP_NUM_THREADS=1 python -m benchmarks.wide [--side 3200] [--images 2000]
+    OMP_NUM_THREADS=1 python -m benchmarks.wide [--side 3200] [--images 10000]
 
 Three dates of Rome are laid side by side, again and again, until they are so wide; clouds of as many real masks lie on
 the middle one. A run is trained on the dates as they are, shortly, since how well it fills is told by
@@ -74,7 +74,7 @@ def own_dates(series: Path, work: Path) -> Path:
 @click.command()
 @click.option("--data", type=click.Path(path_type=Path), default=ROOT.parent / "shared/data")
 @click.option("--side", type=int, default=3200, show_default=True, help="Rows and columns.")
-@click.option("--images", type=int, default=2000, show_default=True, help="Hidden parts that the run is trained on.")
+@click.option("--images", type=int, default=10_000, show_default=True, help="Hidden parts that the run is trained on.")
 def main(data: Path, side: int, images: int) -> None:
     """Draw the dates, train, fill, and write the record."""
     series = data / "satellite_timeseries"
