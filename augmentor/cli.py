@@ -129,6 +129,7 @@ def train(
 @click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True)
 @click.option("--guidance", type=float, default=1.0, show_default=True, help="How far samples follow conditions.")
 @click.option("--segmentation", type=PATH, help="Label maps to make images for (runs conditioned on them).")
+@click.option("--only-if-passed", is_flag=True, help="Only where `evaluate` did not fail the run's samples.")
 @runs_option
 @delivered
 @answers
@@ -141,6 +142,7 @@ def synthesize(
     seed: int,
     guidance: float,
     segmentation: Path | None,
+    only_if_passed: bool,
     runs: Path,
     deliver: Delivery,
 ) -> None:
@@ -166,6 +168,7 @@ def synthesize(
         seed=seed,
         guidance=guidance,
         segmentation=segmentation,
+        only_if_passed=only_if_passed,
         runs=runs,
         deliver=deliver,
     )

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from augmentor import recipe as recipes
 from augmentor.errors import OutputInTheWay, RecipeError
+from augmentor.evaluation.card import write_card
 from augmentor.evaluation.confounding import confounding
 from augmentor.evaluation.detail import detail
 from augmentor.evaluation.likeness import likeness
@@ -18,6 +19,7 @@ from augmentor.evaluation.memory import memory
 from augmentor.evaluation.obedience import obedience
 from augmentor.evaluation.originals import originals
 from augmentor.evaluation.part import Grade, Part
+from augmentor.evaluation.passed import REPORT, REPORTS
 from augmentor.evaluation.sets import Sets, of_folders, of_run
 from augmentor.evaluation.use import use
 from augmentor.progress import progress
@@ -27,7 +29,7 @@ from augmentor.report.pictures import sheet, visible
 from augmentor.run import TOOL, Run, tool_version
 from data_adapters.atomic import write_json
 
-REPORT = "report.json"
+CARD = "CARD.md"
 SHOWN = 32
 """Images of each kind on the contact sheets."""
 
@@ -61,17 +63,18 @@ def evaluate(
 
     Those are the run's own, or the images at ``real``. Without a run, both folders are cut as ``recipe``, with
     ``changes``, says; by default whole, at 64 pixels a side, three in ten of the real ones held out. ``index.html`` and
-    ``report.json`` are written to ``out``, by default ``report`` in the run's folder; an earlier report there is
-    replaced.
+    ``report.json`` are written to ``out``, by default ``report`` in the run's folder, and of a run a model card; an
+    earlier report there is replaced.
 
     Raises:
         UserError: if there is no run, nothing to compare, or ``out`` holds anything else.
     """
     runs = Path(runs)
+    found: Run | None = None
     if run is None and (real is not None or recipe is not None):
         if synthetic is None:
             raise RecipeError("no samples were named", where=real or recipe, do="give --synthetic, or a run")
-        out = _free(Path(out or "report"))
+        out = _free(Path(out or REPORTS))
         if recipe is None:
             known = Recipe(name="folders", data=Data(path=Path(real or "")), tiles=Tiles(held_out=0.3))
         else:
@@ -80,14 +83,18 @@ def evaluate(
         who, origin = f"{synthetic}, beside {known.data.path}", {"recipe": known.digest(), "synthetic": str(synthetic)}
     else:
         found = Run.find(run, runs)
-        out = _free(Path(out) if out else found.folder / "report")
+        out = _free(Path(out) if out else found.folder / REPORTS)
         beside, given = (Path(folder) if folder else None for folder in (real, synthetic))
         sets = of_run(found, beside, given, n, seed, runs / "tiles")
         who = f"{synthetic or f'{n} samples'}, beside the real images of {found.name}"
         origin = {"recipe": found.recipe.digest(), "checkpoint": found.checkpoint_digest(), "seed": str(seed)}
+        if synthetic is not None:
+            origin["synthetic"] = str(synthetic)
     verdict = Verdict(_judged(sets), out / "index.html")
     # Marks the folder as a report's, whatever happens next.
     write_json(out / REPORT, {"tool": TOOL, "verdict": "unfinished"})
+    if found is not None:
+        write_card(found, sets, verdict.parts, out / CARD)
     write_page("Evaluation", _lead(who, verdict), _sections(sets, verdict.parts, out), verdict.page)
     write_json(
         out / REPORT,

@@ -32,6 +32,7 @@ class Data(Section):
     modality: str = Field("", description="what plain images and NIfTI are: CR, CT, MR, ...")
     masks: Path | None = Field(None, description="masks of clouds on the same grid, or the name of a layer (scl)")
     mask_means: str = Field("", description="scl, qa_pixel, probability:0.4, ...; what its name says when empty")
+    licence: str = Field("", description="of the images, for the model card")
 
 
 class Condition(Section):

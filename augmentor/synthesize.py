@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from augmentor.errors import OutputInTheWay, RunError
+from augmentor.evaluation.passed import check_passed
 from augmentor.ingest import cut_maps
 from augmentor.networks import load_generator
 from augmentor.progress import progress
@@ -47,6 +48,7 @@ def synthesize(
     seed: int = 0,
     guidance: float = 1.0,
     segmentation: str | Path | None = None,
+    only_if_passed: bool = False,
     runs: str | Path = "runs",
     deliver: Delivery = Delivery(),
 ) -> Path:
@@ -55,7 +57,8 @@ def synthesize(
     ``labels.csv`` names every file with its conditions; a second call with the same arguments goes on
     where an interrupted one stopped, and a larger ``n`` adds to what is there. ``guidance`` is how far
     samples follow their conditions, 1 as trained. A run conditioned on label maps makes images for those
-    at ``segmentation``, in turn. ``deliver`` is done with all of them at the end.
+    at ``segmentation``, in turn. With ``only_if_passed``, a run whose samples were not evaluated, or failed,
+    makes none. ``deliver`` is done with all of them at the end.
 
     Raises:
         UserError: if there is no run, the format does not suit it, or the folder holds something else.
@@ -64,6 +67,8 @@ def synthesize(
     facts = found.facts
     if facts.context:
         raise RunError("was trained to fill, not to synthesize", where=found.folder, do="name another with --run")
+    if only_if_passed:
+        check_passed(found)
     asked = check_conditions(facts, condition or {})
     maps = _maps_for(found, Path(segmentation) if segmentation else None)
     template = target(facts, format or found.recipe.synthesis.format)

@@ -7,14 +7,16 @@ import pytest
 from click.testing import CliRunner
 
 from augmentor.cli import main
+from augmentor.errors import RunError
 from augmentor.evaluate import evaluate
 from augmentor.evaluation import classifier
 from augmentor.evaluation.part import Grade
+from augmentor.synthesize import synthesize
 from augmentor.train import train
 from data_adapters import phantoms
 
 SMALL = ("tiles.size=[32,32]", "tiles.held_out=0.4", "game.images=64", "data.group=patient",
-         "conditions.finding.column=finding")  # fmt: skip
+         "conditions.finding.column=finding", "data.licence=CC-BY-4.0")  # fmt: skip
 
 
 @pytest.fixture(scope="module")
@@ -23,6 +25,10 @@ def chests(tmp_path_factory: pytest.TempPathFactory) -> Path:
     phantoms.chest_set(folder / "real", 80, 3, 48)
     phantoms.chest_set(folder / "others", 40, 4, 48)
     return folder
+
+
+def _judge_otherwise(report: Path, word: str) -> None:
+    report.write_text(json.dumps({**json.loads(report.read_text()), "verdict": word}))
 
 
 def test_any_two_folders_are_compared(chests: Path, tmp_path: Path) -> None:
@@ -54,9 +60,20 @@ def test_a_run_is_judged_by_its_own_tiles_and_again(
     monkeypatch.setattr(classifier, "STEPS", 3)
     runs = tmp_path / "runs"
     run = train("chest_xray", data=chests / "real", changes=SMALL, runs=runs)
+    with pytest.raises(RunError, match="not been evaluated"):
+        synthesize(2, runs=runs, only_if_passed=True)
     first = evaluate(n=24, runs=runs)
     assert first.page == run.folder / "report/index.html"
     assert first.grade is Grade.FAIL
+    card = (run.folder / "report/CARD.md").read_text()
+    assert all(f"| {part.name} | {part.grade.word} | {part.reason} |" in card for part in first.parts)
+    assert "CC-BY-4.0" in card and "clear, opacity" in card
+    # Nobody's folders are told.
+    assert str(chests) not in card and str(tmp_path) not in card
+    with pytest.raises(RunError, match="likeness"):
+        synthesize(2, runs=runs, only_if_passed=True)
+    _judge_otherwise(run.folder / "report/report.json", "caution")
+    assert synthesize(2, runs=runs, only_if_passed=True).is_dir()
     again = evaluate(run.name, n=24, runs=runs)
     assert [part.figures for part in again.parts] == [part.figures for part in first.parts]
     beside = evaluate(run.name, synthetic=chests / "others", out=tmp_path / "beside", runs=runs)
