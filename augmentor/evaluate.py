@@ -70,6 +70,10 @@ def evaluate(
         UserError: if there is no run, nothing to compare, or ``out`` holds anything else.
     """
     runs = Path(runs)
+    if recipe is None and changes:
+        raise RecipeError("there is no recipe to change", do="name one with --recipe, or leave --set out")
+    if recipe is not None and run is not None:
+        raise RecipeError("a run has a recipe of its own", where=run, do="leave --recipe out, or the run")
     found: Run | None = None
     if run is None and (real is not None or recipe is not None):
         if synthetic is None:

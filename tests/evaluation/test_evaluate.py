@@ -90,6 +90,9 @@ def test_a_run_is_judged_by_its_own_tiles_and_again(
         (["--real", "REAL", "--synthetic", "FEW"], "12"),
         (["--real", "REAL", "--synthetic", "REAL", "-o", "REAL"], "-o"),
         (["gone"], "no such run"),
+        (["gone", "--recipe", "chest_xray"], "of its own"),
+        (["--real", "REAL", "--synthetic", "REAL", "--set", "seed=1"], "--recipe"),
+        (["--recipe", "chest_xray", "--real", "REAL"], "--synthetic"),
     ],
 )
 def test_what_cannot_be_compared_is_said(words: list[str], error: str, chests: Path, tmp_path: Path) -> None:
