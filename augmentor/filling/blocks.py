@@ -7,6 +7,7 @@ from collections.abc import Iterator
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.ndimage import distance_transform_edt
 
 from augmentor.errors import TooLittleContext
 from augmentor.filling.answer import Answer
@@ -20,6 +21,9 @@ from data_adapters import Patch, Window
 SIDES = (256, 1024)
 """Sides of the blocks that are read and filled one by one: as large as their slices or dates fit memory, since tiles
 are corrected in a block's margin, too."""
+
+REACH = 288
+"""Pixels from what is observed, in any slice or date, beyond which nothing is made up."""
 
 MARGIN = 32
 """Pixels read around a block, so that a hole is filled from all sides."""
@@ -37,7 +41,7 @@ def rebuilt(view: View, answer: Answer) -> Iterator[Made]:
     """Rebuilt pixels, block by block. Only blocks with holes are read whole.
 
     Raises:
-        TooLittleContext: if nothing is observed in or around a block that has holes.
+        TooLittleContext: if nothing is observed near a part of the holes.
     """
     height, width = view.scene.shape[2:]
     blocks = list(_blocks(view))
@@ -66,10 +70,12 @@ def _block(view: View, answer: Answer, block: Window, fresh: Mask) -> Iterator[M
     wide, inner = widened(block, MARGIN, view.scene.shape[2:])
     seen = view.load(wide)
     known = seen.known
-    if not known.any():
+    near = np.asarray(known.any(axis=0))
+    far = distance_transform_edt(~near)[inner] if near.any() else np.inf
+    if np.any(made.any(axis=(0, 1)) & (far > REACH)):
         raise TooLittleContext(
-            f"nothing is observed within {MARGIN} pixels of rows {block.row} to {block.row + block.height}, columns "
-            f"{block.column} to {block.column + block.width}",
+            f"nothing is observed within {REACH} pixels of a part of rows {block.row} to {block.row + block.height}, "
+            f"columns {block.column} to {block.column + block.width}",
             where=view.scene.path,
             do="give a smaller mask, or a stack with other dates",
         )
@@ -79,5 +85,5 @@ def _block(view: View, answer: Answer, block: Window, fresh: Mask) -> Iterator[M
         values_made = view.scaling.to_physical(found.values)[:, *inner]
         half = view.scaling.extent(found.half)[:, *inner]
         # What no slice shows, as the corners around a CT's circle, is no part of the patient, nor of a new slice.
-        shown = np.asarray(known.any(axis=0))[inner] if view.volume and holes[:, index].all() else True
+        shown = near[inner] if view.volume and holes[:, index].all() else True
         yield Patch(index, block, values_made, made[:, index] & shown), half
