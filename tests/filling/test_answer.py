@@ -78,7 +78,9 @@ def test_without_hidden_parts_nothing_is_said_of_doubt() -> None:
 
 def moved_by_hand(facts: Facts) -> Generator:
     """A generator that answers something; an untrained one answers nothing."""
-    generator = build_generator(facts)
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        generator = build_generator(facts)
     with torch.no_grad():
         for parameter in generator.parameters():
             parameter += 0.1 * torch.randn(parameter.shape, generator=torch.Generator().manual_seed(parameter.numel()))
@@ -97,6 +99,11 @@ FACTS = Facts(
 )
 
 
+def same(one: Plane, other: Plane) -> bool:
+    """Equal but for the rounding of sums, which the number of tiles in a batch decides."""
+    return bool(np.abs(one - other).max() < 1e-5 * np.abs(other).max())
+
+
 def plane(height: int, width: int, hole: tuple[slice, slice]) -> Plane:
     """What is told of two planes with one hole."""
     told = np.random.default_rng(0).normal(size=(2, channels(1), height, width)).astype(np.float32)
@@ -112,7 +119,7 @@ def test_what_is_mirrored_is_answered_by_the_mirrored_guess(mirrored: bool, axes
     guess = over_planes(generator, FACTS, mirrored=mirrored)
     told = plane(16, 16, (slice(3, 9), slice(2, 12)))
     there, back = guess(told, None), np.flip(guess(np.flip(told, axes).copy(), None), axes)
-    assert np.allclose(there, back, atol=1e-5) == mirrored
+    assert same(there, back) == mirrored
     # A sample is one draw, not a mean of four.
     noise = torch.randn(2, NOISE, 16, 16, generator=torch.Generator().manual_seed(0))
     np.testing.assert_array_equal(guess(told, noise), over_planes(generator, FACTS)(told, noise))
@@ -134,4 +141,4 @@ def test_tiles_without_a_hole_cost_nothing_and_change_nothing() -> None:
     # Those that hold the hole hold nothing else, and are what they were.
     whole = over_planes(generator, FACTS)(everywhere, None)
     far = (slice(16, 20), slice(34, 40))
-    np.testing.assert_allclose(few[:, :, *far], whole[:, :, *far], atol=1e-5)
+    assert same(few[:, :, *far], whole[:, :, *far])
