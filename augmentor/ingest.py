@@ -169,10 +169,9 @@ def _kind(scene: Scene) -> tuple[object, ...]:
 
 
 def _labelled(recipe: Recipe, scenes: list[Scene]) -> dict[Path, labels.Row]:
-    if not recipe.data.labels or recipe.data.path is None:
+    path = recipe.data.label_file
+    if path is None:
         return {}
-    folder = recipe.data.path if recipe.data.path.is_dir() else recipe.data.path.parent
-    path = folder / recipe.data.labels
     columns = [condition.column for condition in recipe.conditions.values() if condition.column]
     if recipe.data.group:
         columns.append(recipe.data.group)

@@ -34,6 +34,13 @@ class Data(Section):
     mask_means: str = Field("", description="scl, qa_pixel, probability:0.4, ...; what its name says when empty")
     licence: str = Field("", description="of the images, for the model card")
 
+    @property
+    def label_file(self) -> Path | None:
+        """Where the labels lie: beside the images; nowhere without both."""
+        if not self.labels or self.path is None:
+            return None
+        return (self.path if self.path.is_dir() else self.path.parent) / self.labels
+
 
 class Condition(Section):
     """One thing a sample can be asked to be."""

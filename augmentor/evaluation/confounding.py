@@ -68,8 +68,8 @@ def coinciding(rows: Sequence[Mapping[str, str]], label: str, names: Sequence[st
         if column in (label, "file") or not 1 < len(values) <= MOST * len(rows):
             continue
         for name in names:
+            own = {k for k, row in enumerate(rows) if row[label] == name}
             for value in values:
-                own = {k for k, row in enumerate(rows) if row[label] == name}
                 other = {k for k, row in enumerate(rows) if row[column] == value}
                 if len(own & other) > ONE * len(own | other):
                     yield name, column, value or "(empty)"

@@ -143,10 +143,8 @@ def _real(tiles: TileStore, rows: list[int], scaling: Scaling) -> Side:
 
 def _rows(recipe: Recipe) -> tuple[labels.Row, ...]:
     """What the recipe's label file says of every image."""
-    if not recipe.data.labels or recipe.data.path is None:
-        return ()
-    folder = recipe.data.path if recipe.data.path.is_dir() else recipe.data.path.parent
-    return tuple(labels.read(folder / recipe.data.labels, ()).values())
+    path = recipe.data.label_file
+    return tuple(labels.read(path, ()).values()) if path else ()
 
 
 def _images(path: Path, recipe: Recipe, scaling: Scaling) -> Side:
