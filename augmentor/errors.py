@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from data_adapters.errors import DataError, UserError
 
 __all__ = [
@@ -9,6 +11,8 @@ __all__ = [
     "DeviceMissing",
     "ExtractorError",
     "Extrapolation",
+    "FolderInUse",
+    "Interrupted",
     "LabelError",
     "NoRun",
     "NothingToFill",
@@ -17,6 +21,7 @@ __all__ = [
     "RunError",
     "TooLittleContext",
     "TooLittleData",
+    "TrainingFailed",
     "UnclearMask",
     "UserError",
     "WrongCondition",
@@ -34,6 +39,22 @@ class LabelError(UserError):
 
 class TooLittleData(UserError):
     """Fewer images or groups than training and a held-out part need."""
+
+
+class TrainingFailed(UserError):
+    """Training went wrong in a way that the recipe wants it to end for."""
+
+
+class Interrupted(UserError):
+    """Somebody asked for an end. ``signal`` is the number of the signal that did."""
+
+    def __init__(self, found: str, *, signal: int, where: str | Path | None = None, do: str = "") -> None:
+        self.signal = signal
+        super().__init__(found, where=where, do=do)
+
+
+class FolderInUse(UserError):
+    """Another process works in the folder."""
 
 
 class NoRun(UserError):

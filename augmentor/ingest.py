@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from augmentor import labels
 from augmentor.errors import RecipeError, TooLittleData
 from augmentor.holes.find import masked
+from augmentor.lock import alone_in
 from augmentor.opening import opened
 from augmentor.progress import note, progress
 from augmentor.recipe import Recipe
@@ -61,8 +62,16 @@ def ingest(recipe: Recipe, store: Path = Path("tiles")) -> TileStore:
         raise RecipeError("names no data", where=recipe.name, do="give --data PATH or set data.path")
     scenes = opened(recipe.data.path)
     found = TileStore(store / f"{recipe.name}-{_digest(recipe, scenes)[:12]}")
-    if found.finished:
-        return found
+    if not found.finished:
+        with alone_in(found.folder, patient=True):
+            # Whoever was waited for may have written this very store.
+            if not found.finished:
+                _fill(found, recipe, scenes)
+    return found
+
+
+def _fill(found: TileStore, recipe: Recipe, scenes: list[Scene]) -> None:
+    """Cut the scenes into the store, and finish it."""
     scenes = _like_each_other(scenes)
     rows = _labelled(recipe, scenes)
     if rows:
@@ -100,7 +109,6 @@ def ingest(recipe: Recipe, store: Path = Path("tiles")) -> TileStore:
     between, rows_apart, columns_apart = template.spacing
     template = replace(template, spacing=(between * along, rows_apart * down, columns_apart * across))
     found.finish({"source": str(recipe.data.path), "tiles": count, "template": template.as_dict()})
-    return found
 
 
 def _too_little(recipe: Recipe, count: int, groups: int, left_out: Counter[str]) -> TooLittleData:

@@ -16,6 +16,12 @@ from pydantic import BaseModel, ConfigDict, Field, PositiveInt, ValidationError,
 
 from augmentor.errors import RecipeError
 
+LONGEST = 1 << 20
+"""Bytes above which a file is no recipe."""
+
+NO_YAML = (yaml.YAMLError, ValueError, RecursionError)
+"""What PyYAML raises: of its own, for dates, numbers and bytes that are none, and where sections lie too deep."""
+
 
 class Section(BaseModel):
     """A part of a recipe: unknown keys are refused, values do not change."""
@@ -100,6 +106,10 @@ class Model(Section):
     decoder: Literal["tokens", "convolutions", "patches"] = Field("tokens", description="of the generator")
 
 
+Answer = Literal["say", "slow_down", "roll_back", "stop"]
+"""Say it and go on; halve the rates; go back to the last good checkpoint and halve the rates; end."""
+
+
 class Game(Section):
     """How the networks are trained; see docs/model.md for what each was measured to do."""
 
@@ -125,6 +135,17 @@ class Game(Section):
     condition_drop: float = Field(0.1, ge=0, le=1)
     device: Literal["auto", "cpu", "cuda"] = "auto"
     checkpoint_every: int = Field(8_000, gt=0, description="tiles between checkpoints")
+    keep: int = Field(2, ge=1, description="newest checkpoints that are kept")
+    parts: int = Field(1, ge=1, description="a batch is learned in, one after the other: less memory, the same result")
+
+
+class Health(Section):
+    """What is done when training goes wrong (docs/reliability.md)."""
+
+    broken: Literal["roll_back", "stop"] = Field("roll_back", description="losses that are no numbers")
+    collapsed: Answer = Field("roll_back", description="samples that are all alike")
+    won: Answer = Field("slow_down", description="a discriminator that always tells real from fake")
+    memorised: Answer = Field("say", description="a discriminator that knows its tiles by heart")
 
 
 class Synthesis(Section):
@@ -159,6 +180,7 @@ class Recipe(Section):
     tiles: Tiles = Tiles()
     model: Model = Model()
     game: Game = Game()
+    health: Health = Health()
     synthesis: Synthesis = Synthesis()
     evaluation: Evaluation = Evaluation()
     seed: int = 0
@@ -203,11 +225,13 @@ def load(source: str | Path, changes: Sequence[str] = (), **data: str | Path | N
         near = difflib.get_close_matches(path.stem, shipped(), n=1)
         hint = f"did you mean {near[0]}?" if near else f"shipped ones: {', '.join(shipped())}"
         raise RecipeError("no such recipe", where=source, do=hint)
+    if path.stat().st_size > LONGEST:
+        raise RecipeError("is too long for a recipe", where=path, do="start from one of the shipped recipes")
     try:
         text = path.read_text(encoding="utf-8")
         tree = yaml.compose(text, Loader=yaml.SafeLoader)
         record = yaml.safe_load(text)
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
+    except NO_YAML as error:
         raise RecipeError(f"is not YAML ({error})", where=path, do="mend the syntax") from error
     if not isinstance(record, dict):
         raise RecipeError("holds no keys", where=path, do="start from one of the shipped recipes")
@@ -234,7 +258,7 @@ def _apply(record: dict[str, Any], change: str) -> None:
             raise RecipeError(f"--set {change!r}: {section} is no section", do="write it as section.key=value")
     try:
         record[last] = yaml.safe_load(text)
-    except yaml.YAMLError as error:
+    except NO_YAML as error:
         raise RecipeError(f"--set {change!r} is not YAML ({error})", do="quote the value") from error
 
 

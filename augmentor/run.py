@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 import os
 import re
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -17,8 +20,9 @@ from augmentor.errors import NoRun, RunError
 from augmentor.recipe import Recipe
 from augmentor.scaling import Scaling
 from augmentor.t2t.conditioning import Condition, as_record, from_record
+from augmentor.t2t.presets import PRESETS, steps
 from data_adapters import Template
-from data_adapters.atomic import replacing, write_json
+from data_adapters.atomic import read_json, replacing, write_json
 
 LATEST = "latest"
 TOOL = "t2t-augmentor"
@@ -30,6 +34,12 @@ def tool_version() -> str:
         return version(TOOL)
     except PackageNotFoundError:
         return "unknown"
+
+
+MOST = 4096
+"""Channels, labels, and sides of a tile, above which facts are no run's."""
+
+FUSED_BY = frozenset(("tokens", "convolutions", "patches"))
 
 
 @dataclass(frozen=True)
@@ -83,7 +93,13 @@ class Facts:
 
     @classmethod
     def from_dict(cls, record: Mapping[str, Any]) -> Facts:
-        return cls(
+        """The way back from ``as_dict``.
+
+        Raises:
+            KeyError: if something is not said.
+            ValueError, TypeError, AttributeError: if a value makes no sense.
+        """
+        found = cls(
             channels=record["channels"],
             context=record["context"],
             tile=tuple(record["tile"]),
@@ -97,6 +113,23 @@ class Facts:
             gain=tuple(record["gain"]),
             prior=record["prior"],
         )
+        found._check()
+        return found
+
+    def _check(self) -> None:
+        """Raise ValueError or TypeError for what no training writes, before networks are made of it."""
+        if self.model["preset"] not in PRESETS or {self.model["encoder"], self.model["decoder"]} - FUSED_BY:
+            raise ValueError(f"a model of {dict(self.model)}")
+        if not (1 <= self.channels <= MOST and 0 <= self.context <= MOST and len(self.labels) <= MOST):
+            raise ValueError(f"{self.channels} channels, {self.context} of context, {len(self.labels)} labels")
+        if len(self.tile) not in (2, 3) or not all(type(side) is int and 1 <= side <= MOST for side in self.tile):
+            raise ValueError(f"tiles of {self.tile}")
+        if math.prod(self.tile) > MOST**2:
+            raise ValueError(f"tiles of {math.prod(self.tile)} pixels")
+        steps(self.tile, PRESETS[self.model["preset"]])
+        ends = (*self.scaling.low, *self.scaling.high, *self.gain)
+        if {len(self.scaling.low), len(self.scaling.high)} != {self.channels} or not all(map(math.isfinite, ends)):
+            raise ValueError("a scaling or gain that is none of its channels")
 
 
 @dataclass(frozen=True)
@@ -110,8 +143,12 @@ class Run:
         """A new numbered folder, ``runs/<recipe>-001``, that is the latest from now on."""
         runs.mkdir(parents=True, exist_ok=True)
         numbers = [int(m.group(1)) for p in runs.iterdir() if (m := re.fullmatch(rf"{recipe.name}-(\d+)", p.name))]
-        run = cls(runs / f"{recipe.name}-{max(numbers, default=0) + 1:03d}")
-        run.folder.mkdir()
+        for number in count(max(numbers, default=0) + 1):
+            run = cls(runs / f"{recipe.name}-{number:03d}")
+            # Another process may take the same number at the same moment.
+            with suppress(FileExistsError):
+                run.folder.mkdir()
+                break
         with replacing(run.folder / "recipe.yaml") as temporary:
             temporary.write_text(recipe.to_yaml())
         origin = {"tool": TOOL, "version": tool_version(), "recipe": recipe.digest(), "source": source}
@@ -153,7 +190,7 @@ class Run:
 
     @property
     def provenance(self) -> dict[str, Any]:
-        return dict(json.loads((self.folder / "provenance.json").read_text()))
+        return read_json(self.folder / "provenance.json")
 
     def file(self, network: str) -> Path:
         """Where the weights of a network lie, safetensors."""
@@ -169,23 +206,44 @@ class Run:
         """What goes with the weights.
 
         Raises:
-            RunError: if training has not yet written a checkpoint, or an earlier version did.
+            RunError: if training has not yet written a checkpoint, an earlier version did, or it makes no sense.
+            BrokenFile: if they cannot be read.
         """
         path = self.folder / "facts.json"
         if not path.is_file() or not self.weights.is_file():
             raise RunError("has no checkpoint yet", where=self.folder, do="train it further: augmentor train --resume")
         try:
-            return Facts.from_dict(json.loads(path.read_text()))
+            return Facts.from_dict(read_json(path))
         except KeyError as error:
             raise RunError(
                 f"does not say its {error.args[0]}: another version of augmentor wrote it",
                 where=path,
                 do="train it again",
             ) from None
+        except (ValueError, TypeError, AttributeError, ArithmeticError) as error:
+            raise RunError(f"makes no sense ({error})", where=path, do="train it again") from error
 
     def checkpoint_digest(self) -> str:
         """SHA-256 of the weights, which every output names."""
         return hashlib.sha256(self.weights.read_bytes()).hexdigest()
+
+    def say(self, state: str, images: int, total: int, why: str = "") -> None:
+        """Note what becomes of it, training, stopped, finished or failed, after so many tiles of all."""
+        here = {"pid": os.getpid(), "host": os.uname().nodename}
+        write_json(self.folder / "state.json", {"state": state, "images": images, "total": total, "why": why, **here})
+
+    def forget_after(self, images: int) -> None:
+        """Take out of ``log.jsonl`` what lies behind ``images`` tiles, and a torn last line."""
+        path = self.folder / "log.jsonl"
+        if not path.is_file():
+            return
+        kept = []
+        for line in path.read_text().splitlines():
+            with suppress(ValueError):
+                if json.loads(line).get("images", 0) <= images:
+                    kept.append(line + "\n")
+        with replacing(path) as temporary:
+            temporary.write_text("".join(kept))
 
     def log(self, record: Mapping[str, Any]) -> None:
         """Append one line to ``log.jsonl``."""

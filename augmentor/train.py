@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from contextlib import nullcontext
 from pathlib import Path
 
 from augmentor import recipe as recipes
@@ -14,6 +15,7 @@ from augmentor.ingest import ingest, template_of
 from augmentor.learners.corrector import NOISE, corrector
 from augmentor.learners.loop import Learner, learn
 from augmentor.learners.painter import Painter, load_tiles
+from augmentor.lock import alone_in
 from augmentor.networks import choose, device
 from augmentor.recipe import Recipe
 from augmentor.run import Facts, Run
@@ -30,6 +32,7 @@ from augmentor.t2t.conditioning import (
 )
 from augmentor.t2t.presets import PRESETS, steps
 from augmentor.t2t.text import encode_with
+from augmentor.team import Team, joined
 from augmentor.tiles import TileStore
 
 
@@ -61,22 +64,28 @@ def train(
         if not recipe:
             raise RecipeError("no recipe named", do="give one, or --resume; `augmentor recipes` lists the shipped ones")
         recipe = recipes.load(recipe, changes, path=data, masks=masks)
-    place = device(recipe.game.device)
     check_tile(recipe)
     check_frozen(recipe, started=bool(start or resume))
-    store = ingest(recipe, runs / "tiles")
-    facts = describe(recipe, store)
-    learner: Learner
-    if recipe.task == "fill":
-        learner = corrector(recipe, facts, store, place)
-    else:
-        learner = Painter(recipe, facts, load_tiles(store, store.rows(held_out=False), facts), place)
-    if start is not None:
-        learner.start_from(Run.find(start, runs), recipe.game.frozen_stages)
-    if not resume:
-        run = Run.create(recipe, runs, source=str(recipe.data.path), tiles=store.folder)
-    learn(run, recipe.game, learner)
+    with joined(device(recipe.game.device)) as team:
+        store = team.first(lambda: ingest(recipe, runs / "tiles"))
+        facts = describe(recipe, store)
+        learner = learner_of(recipe, facts, store, team.in_parts(recipe.game.parts))
+        if start is not None:
+            learner.start_from(Run.find(start, runs), recipe.game.frozen_stages)
+        if not resume:
+            source = str(recipe.data.path)
+            run = Run(Path(team.told(lambda: str(Run.create(recipe, runs, source=source, tiles=store.folder).folder))))
+        with alone_in(run.folder) if team.leads else nullcontext():
+            learn(run, recipe, learner)
     return run
+
+
+def learner_of(recipe: Recipe, facts: Facts, store: TileStore, team: Team) -> Learner:
+    """Who learns what the recipe's task asks for from the tiles of a store."""
+    if recipe.task == "fill":
+        return corrector(recipe, facts, store, team)
+    tiles, held_out = (load_tiles(store, store.rows(side), facts) for side in (False, True))
+    return Painter(recipe, facts, tiles, held_out, team)
 
 
 def check_alone(recipe: str | Path | Recipe | None, options: Mapping[str, object]) -> None:

@@ -23,6 +23,7 @@ from augmentor.recipe import Recipe
 from augmentor.rivals import RIVALS, RivalGame, parameters, width_for
 from augmentor.run import Facts
 from augmentor.t2t.conditioning import size
+from augmentor.team import Team
 from augmentor.train import describe
 
 ROOT = Path(__file__).parent.parent
@@ -109,7 +110,7 @@ class T2T:
     def _painter(self, images: int) -> Painter:
         game = self.data.recipe.game.model_copy(update={"images": max(1, images)})
         recipe = self.data.recipe.model_copy(update={"game": game, "seed": self.seed})
-        return Painter(recipe, self.data.facts, self.data.train, self.place)
+        return Painter(recipe, self.data.facts, self.data.train, team=Team(place=self.place))
 
     @property
     def parameters(self) -> int:

@@ -15,6 +15,8 @@ import torch
 from torch import Tensor
 from torch.nn.functional import pad
 
+from augmentor.adversary.draws import Draws
+
 SHIFT = 1 / 8
 """Largest translation, as a part of the side."""
 
@@ -30,17 +32,15 @@ MOVING = ("translate", *TURNING)
 """What moves pixels, and must move an image condition along."""
 
 
-def augment(
-    x: Tensor, probability: float, generator: torch.Generator, transforms: Sequence[str] = EVERYWHERE
-) -> Tensor:
+def augment(x: Tensor, probability: float, draws: Draws, transforms: Sequence[str] = EVERYWHERE) -> Tensor:
     """Each of ``transforms``, per sample with ``probability``: (B, C, *tile)."""
     if probability <= 0:
         return x
     for name in transforms:
-        chosen = torch.rand(len(x), generator=generator) < probability
+        chosen = draws.uniform(len(x)) < probability
         if chosen.any():
             picked = chosen.view(_per_sample(x)).to(x.device)
-            x = torch.where(picked, TRANSFORMS[name](x, generator), x)
+            x = torch.where(picked, TRANSFORMS[name](x, draws), x)
     return x
 
 
@@ -48,16 +48,16 @@ def _per_sample(x: Tensor) -> tuple[int, ...]:
     return (len(x), *[1] * (x.ndim - 1))
 
 
-def _intensity(x: Tensor, generator: torch.Generator) -> Tensor:
-    gain, offset = ((torch.rand(_per_sample(x), generator=generator) * 2 - 1).to(x) * INTENSITY for _ in range(2))
+def _intensity(x: Tensor, draws: Draws) -> Tensor:
+    gain, offset = ((draws.uniform(*_per_sample(x)) * 2 - 1).to(x) * INTENSITY for _ in range(2))
     return x * (1 + gain) + offset
 
 
-def _translate(x: Tensor, generator: torch.Generator) -> Tensor:
+def _translate(x: Tensor, draws: Draws) -> Tensor:
     sides = x.shape[2:]
     reach = [round(side * SHIFT) for side in sides]
     padded = pad(x, [r for r in reversed(reach) for _ in range(2)], mode="replicate")
-    starts = torch.stack([torch.randint(0, 2 * r + 1, (len(x),), generator=generator) for r in reach], dim=1)
+    starts = torch.stack([draws.whole(0, 2 * r + 1, len(x)) for r in reach], dim=1)
     crops = []
     for image, start in zip(padded, starts.tolist(), strict=True):
         window = [slice(first, first + side) for first, side in zip(start, sides, strict=True)]
@@ -65,27 +65,27 @@ def _translate(x: Tensor, generator: torch.Generator) -> Tensor:
     return torch.stack(crops)
 
 
-def _cutout(x: Tensor, generator: torch.Generator) -> Tensor:
+def _cutout(x: Tensor, draws: Draws) -> Tensor:
     inside = torch.ones(_per_sample(x), dtype=torch.bool, device=x.device)
     for axis, side in enumerate(x.shape[2:], start=2):
         places = (torch.arange(side, device=x.device) / side).view(-1, *[1] * (x.ndim - 1 - axis))
-        centre = torch.rand(_per_sample(x), generator=generator).to(x.device)
+        centre = draws.uniform(*_per_sample(x)).to(x.device)
         inside = inside & ((places - centre).abs() < CUTOUT / 2)
     return x.masked_fill(inside, 0.0)
 
 
-def _mirror(x: Tensor, generator: torch.Generator) -> Tensor:
+def _mirror(x: Tensor, draws: Draws) -> Tensor:
     return x.flip(-1)
 
 
-def _turn(x: Tensor, generator: torch.Generator) -> Tensor:
+def _turn(x: Tensor, draws: Draws) -> Tensor:
     """By 90, 180 or 270 degrees in the plane; by 180 where the plane is not square."""
     square = x.shape[-1] == x.shape[-2]
-    times = torch.randint(1, 4, (len(x),), generator=generator).tolist()
+    times = draws.whole(1, 4, len(x)).tolist()
     return torch.stack([torch.rot90(image, k if square else 2, (-2, -1)) for image, k in zip(x, times, strict=True)])
 
 
-TRANSFORMS: dict[str, Callable[[Tensor, torch.Generator], Tensor]] = {
+TRANSFORMS: dict[str, Callable[[Tensor, Draws], Tensor]] = {
     "intensity": _intensity,
     "translate": _translate,
     "cutout": _cutout,

@@ -9,9 +9,9 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -20,9 +20,11 @@ from torch.nn.utils import parametrize
 from augmentor.adversary import penalties
 from augmentor.adversary.augment import EVERYWHERE, MOVING, AdaptiveStrength, augment
 from augmentor.adversary.descent import descend
+from augmentor.adversary.draws import Draws
 from augmentor.adversary.ema import average_into, averaged_copy
 from augmentor.adversary.losses import LOSSES, lecam, masked_l1
 from augmentor.adversary.muon import Muon
+from augmentor.errors import RecipeError
 from augmentor.t2t.attention import set_reach
 from augmentor.t2t.bands import Bands
 from augmentor.t2t.conditioning import Condition, drop
@@ -30,6 +32,7 @@ from augmentor.t2t.discriminator import Discriminator, Logits
 from augmentor.t2t.generator import Generator
 from augmentor.t2t.inference import Inference
 from augmentor.t2t.presets import Preset
+from augmentor.team import ALONE, Part, Tally
 
 PENALTY_EVERY = 4
 """The gradient penalty runs on every 4th step at 4 times the weight (lazy regularisation, StyleGAN2)."""
@@ -71,7 +74,7 @@ class Batch:
         """The pixels with zero wherever they are not valid, whatever lies there."""
         return torch.where(self.valid > 0, self.pixels, 0.0)
 
-    def __getitem__(self, rows: Tensor) -> Batch:
+    def __getitem__(self, rows: Tensor | slice) -> Batch:
         """Some of the tiles."""
         context = None if self.context is None else self.context[rows]
         return Batch(self.pixels[rows], self.valid[rows], self.conditions[rows], context)
@@ -86,6 +89,18 @@ class Batch:
         """The same on a device."""
         context = None if self.context is None else self.context.to(place)
         return Batch(self.pixels.to(place), self.valid.to(place), self.conditions.to(place), context)
+
+
+class Share(NamedTuple):
+    """A part of a batch, the noise (b, latent) that its latents are drawn with, and what is valid in the whole of it.
+
+    What a network makes of all shares adds up to what it would make of the batch.
+    """
+
+    batch: Batch
+    noise: Tensor
+    part: Part
+    whole: Tensor
 
 
 @dataclass(frozen=True)
@@ -149,19 +164,23 @@ class Game(nn.Module):
         # Running means of the real and the fake image logits, for LeCam.
         self.register_buffer("running", torch.zeros(2))
         self.random = torch.Generator().manual_seed(seed)
+        self.team = ALONE
         self.frozen = 0
         self.pace = 1.0
+        self.slowed = 1.0
         self.steps = 0
         self.warmed = 0
 
     def autoencode(self, batch: Batch) -> dict[str, float]:
         """Act one: one step of generator and inference network on reconstruction alone."""
-        reconstruction, divergence = self._reconstruct(batch)
         self.warmed += len(batch.pixels)
-        loss = reconstruction + self.rules.kl_weight * min(1.0, self.warmed / KL_RAMP) * divergence
-        descend(self.make, loss + self._sharpening(batch), CLIP)
+        kl_weight = self.rules.kl_weight * min(1.0, self.warmed / KL_RAMP)
+        tally = Tally()
+        self.make.set_rate(self.rules.warm_rate * self.slowed)
+        losses = (self._reconstruct(share, kl_weight, tally) + self._sharpening(share) for share in self._remade(batch))
+        descend(self.make, losses, CLIP, self.team)
         self._average(len(batch.pixels))
-        return {"reconstruction": reconstruction.item(), "kl": divergence.item()}
+        return tally.over(self.team)
 
     def judge(self, batch: Batch) -> dict[str, float]:
         """Act two: one step of the discriminator on fresh fakes.
@@ -169,32 +188,39 @@ class Game(nn.Module):
         Raises:
             ValueError: if the batch is not a whole number of groups, which would mix real and fake.
         """
-        codes = self._drop(batch.conditions)
-        with torch.no_grad():
-            fake = self._fake(batch, codes)
-        return self._tell_apart(batch, fake, codes)[0]
+        shares = self._asked(batch)
+        return self._tell_apart(shares, self._unheld)[0]
 
     def play(self, batch: Batch) -> dict[str, float]:
         """Act three: a step of the discriminator and one of the generator on the same fakes.
 
         The autoencoding term is kept on every ``RECONSTRUCT_EVERY``-th step.
         """
-        codes = self._drop(batch.conditions)
-        fake = self._fake(batch, codes)
+        shares = self._asked(batch)
+        # A batch in one part draws its fakes once; in several, once for each player, since only one part is held.
+        held = [self._fake(shares[0])] if len(shares) == 1 else []
         reconstructs = self.rules.reconstruction_weight > 0 and self.steps % RECONSTRUCT_EVERY == 0
-        self.tell.set_rate(self.rules.discriminator_rate * self.pace)
-        figures, real_logits = self._tell_apart(batch, fake.detach(), codes)
-        self.make.set_rate(self.rules.generator_rate * self.pace)
-        adversarial = self._generator_loss(batch, fake, codes, real_logits)
-        loss = self.rules.adversarial_weight * adversarial + self._sharpening(batch)
-        if reconstructs:
-            reconstruction, divergence = self._reconstruct(batch)
-            kept = reconstruction + self.rules.kl_weight * divergence
-            loss = loss + RECONSTRUCT_EVERY * self.rules.reconstruction_weight * kept
-            figures |= {"reconstruction": reconstruction.item(), "kl": divergence.item()}
-        descend(self.make, loss, CLIP)
+        self.tell.set_rate(self.rules.discriminator_rate * self.pace * self.slowed)
+        figures, real_logits = self._tell_apart(shares, lambda s: held[0].detach() if held else self._unheld(s))
+        self.make.set_rate(self.rules.generator_rate * self.pace * self.slowed)
+        moved = self._remade(batch) if reconstructs else []
+        tally = Tally()
+
+        def loss(number: int, draws: Draws) -> Tensor:
+            share = shares[number]
+            fake = held.pop() if held else self._fake(share)
+            adversarial = self._generator_loss(share, fake, real_logits[number], draws)
+            tally.add(generator=adversarial)
+            wanted = self.rules.adversarial_weight * adversarial + self._sharpening(share)
+            if moved:
+                kept = self._reconstruct(moved[number], self.rules.kl_weight, tally)
+                wanted = wanted + RECONSTRUCT_EVERY * self.rules.reconstruction_weight * kept
+            return wanted
+
+        losses = (loss(number, draws) for number, draws in enumerate(self._draws(shares)))
+        descend(self.make, losses, CLIP, self.team)
         self._average(len(batch.pixels))
-        return figures | {"generator": adversarial.item()}
+        return figures | tally.over(self.team)
 
     def widen(self, progress: float) -> None:
         """Let tokens look as far as ``progress`` in [0, 1] allows: everywhere from half of the run on."""
@@ -204,6 +230,10 @@ class Game(nn.Module):
     def settle(self, left: float) -> None:
         """Let rates in play follow what is ``left`` of it, in [0, 1]: whole in its first half, then falling."""
         self.pace = min(1.0, max(SLOWEST, 2 * left))
+
+    def slow_down(self) -> None:
+        """Halve the rates of both players from now on."""
+        self.slowed /= 2
 
     def snapshot(self) -> dict[str, Any]:
         """Everything that a resumed game must find again, as it is now."""
@@ -217,6 +247,7 @@ class Game(nn.Module):
             "steps": self.steps,
             "warmed": self.warmed,
             "frozen": self.frozen,
+            "slowed": self.slowed,
         }
         return copy.deepcopy(state)
 
@@ -231,6 +262,7 @@ class Game(nn.Module):
         self.random.set_state(state["random"])
         self.steps = state["steps"]
         self.warmed = state["warmed"]
+        self.slowed = state["slowed"]
         self.freeze(state["frozen"])
 
     def fit_bands(self, tiles: Batch) -> None:
@@ -263,54 +295,103 @@ class Game(nn.Module):
         """Of every network that looks at images."""
         return [network.bands for network in (self.discriminator, self.inference, self.average_inference)]
 
-    def _reconstruct(self, batch: Batch) -> tuple[Tensor, Tensor]:
-        batch = self._jittered(batch)
+    def _asked(self, batch: Batch) -> list[Share]:
+        """The shares of a batch for which fakes are made."""
+        return self._divided(batch, self._drop(batch.conditions))
+
+    def _remade(self, batch: Batch) -> list[Share]:
+        """The shares of a batch that is reconstructed."""
+        return self._divided(self._jittered(batch), self._drop(batch.conditions))
+
+    def _divided(self, batch: Batch, codes: Tensor) -> list[Share]:
+        """This process's shares of a batch under other codes. What decides them is drawn for the whole of it."""
+        noise = torch.randn(len(codes), self.generator.latent, generator=self.random).to(batch.pixels)
+        asked = replace(batch, conditions=codes)
+        parts = self.team.shares(len(codes), GROUP)
+        if self.team.divided and self.rules.lecam_weight:
+            raise RecipeError(
+                "LeCam holds against each other the logits of a whole batch, which is divided here",
+                do="set game.lecam_weight=0, use one device, or a smaller game.batch",
+            )
+        return [Share(asked[part.rows], noise[part.rows], part, batch.valid) for part in parts]
+
+    def _draws(self, shares: Sequence[Share]) -> Iterator[Draws]:
+        """What each share draws on: all begin where the first began, and end where a whole batch would."""
+        state = self.random.get_state()
+        for share in shares:
+            self.random.set_state(state)
+            yield Draws(self.random, share.part)
+
+    def _reconstruct(self, share: Share, kl_weight: float, tally: Tally) -> Tensor:
+        batch = share.batch
         posterior = self.inference(batch.shown)
-        noise = torch.randn(posterior.mean.shape, generator=self.random).to(batch.pixels)
-        remade = self.generator(posterior.draw(noise), self._drop(batch.conditions), batch.context)
-        return masked_l1(remade, batch.pixels, batch.valid), posterior.divergence().mean()
+        remade = self.generator(posterior.draw(share.noise), batch.conditions, batch.context)
+        reconstruction = masked_l1(remade, batch.pixels, batch.valid, share.whole)
+        divergence = posterior.divergence().mean() * share.part.weight
+        tally.add(reconstruction=reconstruction, kl=divergence)
+        return reconstruction + kl_weight * divergence
 
     def _jittered(self, batch: Batch) -> Batch:
         """Some tiles shifted, some relit, so that the autoencoder does not learn a few images by heart.
 
         The latent prior is fitted to the tiles as they are, so that nothing of it leaks into samples.
         """
-        rate = self.rules.jitter
-        shifted = batch.moved(lambda planes: augment(planes, rate, self.random, ("translate",)))
-        return replace(shifted, pixels=augment(shifted.pixels, rate, self.random, ("intensity",)))
+        draws, rate = Draws(self.random), self.rules.jitter
+        shifted = batch.moved(lambda planes: augment(planes, rate, draws, ("translate",)))
+        return replace(shifted, pixels=augment(shifted.pixels, rate, draws, ("intensity",)))
 
-    def _fake(self, batch: Batch, codes: Tensor) -> Tensor:
+    def _fake(self, share: Share) -> Tensor:
         """A fake for each real tile, through its mask."""
-        return self.generator(self._latents(codes), codes, batch.context) * batch.valid
+        codes = share.batch.conditions
+        return self.generator(self.generator.prior(share.noise, codes), codes, share.batch.context) * share.batch.valid
 
-    def _tell_apart(self, batch: Batch, fake: Tensor, codes: Tensor) -> tuple[dict[str, float], Logits]:
-        """One step of the discriminator; also what it said of the real tiles."""
-        if len(batch.pixels) % GROUP:
-            raise ValueError(f"a batch of {len(batch.pixels)} is not a whole number of groups of {GROUP}")
+    @torch.no_grad()
+    def _unheld(self, share: Share) -> Tensor:
+        """The same fakes, for the discriminator alone."""
+        return self._fake(share)
+
+    def _tell_apart(
+        self, shares: Sequence[Share], fakes: Callable[[Share], Tensor]
+    ) -> tuple[dict[str, float], list[Logits]]:
+        """One step of the discriminator; also what it said of each share's real tiles."""
+        batch = shares[0].part.of
+        if batch % GROUP:
+            raise ValueError(f"a batch of {batch} is not a whole number of groups of {GROUP}")
+        tally, said, verdicts = Tally(), [], []
+
+        def loss(share: Share, draws: Draws) -> Tensor:
+            wanted, real, fake = self._discriminator_loss(share, fakes(share), draws)
+            tally.add(discriminator=wanted)
+            said.append(Logits(real.image.detach(), [tokens.detach() for tokens in real.tokens]))
+            judged = (real.image, fake.image, penalties.verdict(real), penalties.verdict(fake))
+            verdicts.append(torch.stack(judged).detach())
+            return wanted
+
         with parametrize.cached():
-            loss, real_logits, fake_logits = self._discriminator_loss(batch, fake, codes)
-            descend(self.tell, loss, CLIP)
+            descend(self.tell, map(loss, shares, self._draws(shares)), CLIP, self.team)
         self.steps += 1
+        real_image, fake_image, real, fake = self.team.gather(torch.cat(verdicts, dim=1))
         if self.rules.augmentation_adapts:
-            self.strength.observe(real_logits.image, fake_logits.image)
+            self.strength.observe(real_image, fake_image)
         if self.rules.penalty_adapts:
-            self.gamma.observe(penalties.verdict(real_logits), penalties.verdict(fake_logits))
-        figures = {
-            "discriminator": loss.item(),
+            self.gamma.observe(real, fake)
+        state = {
             "outranked": self.gamma.outranked,
             "augmentation": self.strength.probability,
             "gamma": self.gamma.gamma,
         }
-        return figures, Logits(real_logits.image.detach(), [tokens.detach() for tokens in real_logits.tokens])
+        return tally.over(self.team) | state, said
 
-    def _sharpening(self, batch: Batch) -> Tensor | float:
+    def _sharpening(self, share: Share) -> Tensor | float:
         if not self.rules.superresolution_weight:
             return 0.0
+        batch = share.batch
         remade = self.generator.sharpen(batch.shown)
-        return self.rules.superresolution_weight * masked_l1(remade, batch.pixels, batch.valid)
+        return self.rules.superresolution_weight * masked_l1(remade, batch.pixels, batch.valid, share.whole)
 
-    def _discriminator_loss(self, batch: Batch, fake: Tensor, codes: Tensor) -> tuple[Tensor, Logits, Logits]:
-        shown, context = self._side_by_side(batch, fake)
+    def _discriminator_loss(self, share: Share, fake: Tensor, draws: Draws) -> tuple[Tensor, Logits, Logits]:
+        codes = share.batch.conditions
+        shown, context = self._side_by_side(share.batch, fake, draws)
         both = torch.cat([codes, codes])
 
         def judge(x: Tensor) -> Logits:
@@ -325,46 +406,42 @@ class Game(nn.Module):
             if self.rules.penalty == "exact":
                 penalty = penalties.exact(judge, shown, self.gamma.gamma)
             else:
-                noise = torch.randn(shown.shape, generator=self.random).to(shown)
+                noise = draws.normal(*shown.shape).to(shown)
                 penalty = penalties.approximate(logits, judge, shown, self.gamma.gamma, noise)
             # The mean over real and fake together is half of R1 + R2.
             loss = loss + 2 * PENALTY_EVERY * penalty
-        return loss, real_logits, fake_logits
+        return loss * share.part.weight, real_logits, fake_logits
 
-    def _generator_loss(self, batch: Batch, fake: Tensor, codes: Tensor, real_logits: Logits) -> Tensor:
+    def _generator_loss(self, share: Share, fake: Tensor, real_logits: Logits, draws: Draws) -> Tensor:
         """Fakes are held against what was just said of the real tiles, which saves judging these again."""
-        shown, context = self._augmented(fake, batch.context)
+        shown, context = self._augmented(fake, share.batch.context, draws)
         self.discriminator.requires_grad_(False)
         with parametrize.cached():
-            fake_logits = self.discriminator(shown, codes, GROUP, context)
+            fake_logits = self.discriminator(shown, share.batch.conditions, GROUP, context)
         self.discriminator.requires_grad_(True)
         self.freeze(self.frozen)
-        return LOSSES[self.rules.loss].generator(real_logits, fake_logits)
+        return LOSSES[self.rules.loss].generator(real_logits, fake_logits) * share.part.weight
 
-    def _side_by_side(self, batch: Batch, fake: Tensor) -> tuple[Tensor, Tensor | None]:
+    def _side_by_side(self, batch: Batch, fake: Tensor, draws: Draws) -> tuple[Tensor, Tensor | None]:
         """Real and fake as one batch, augmented alike."""
         # Groups of minibatch statistics divide each half, so real and fake never mix.
         context = None if batch.context is None else torch.cat([batch.context, batch.context])
-        return self._augmented(torch.cat([batch.shown, fake]), context)
+        return self._augmented(torch.cat([batch.shown, fake]), context, draws)
 
-    def _augmented(self, images: Tensor, context: Tensor | None) -> tuple[Tensor, Tensor | None]:
+    def _augmented(self, images: Tensor, context: Tensor | None, draws: Draws) -> tuple[Tensor, Tensor | None]:
         """As the discriminator sees them; a context moves along, and is neither relit nor cut out."""
         rate, transforms = self.strength.probability, self.rules.transforms
         if context is None:
-            return augment(images, rate, self.random, transforms), None
+            return augment(images, rate, draws, transforms), None
         moving = [name for name in transforms if name in MOVING]
-        moved = augment(torch.cat([images, context], dim=1), rate, self.random, moving)
+        moved = augment(torch.cat([images, context], dim=1), rate, draws, moving)
         images, context = moved.split([images.shape[1], context.shape[1]], dim=1)
-        return augment(images, rate, self.random, [name for name in transforms if name not in MOVING]), context
+        return augment(images, rate, draws, [name for name in transforms if name not in MOVING]), context
 
     def _lecam(self, real: Tensor, fake: Tensor) -> Tensor:
         now = torch.stack([real.detach().mean(), fake.detach().mean()])
         self.running.lerp_(now, 1 - LECAM_MEMORY)
         return lecam(real, fake, self.running[0].item(), self.running[1].item())
-
-    def _latents(self, codes: Tensor) -> Tensor:
-        noise = torch.randn(len(codes), self.generator.latent, generator=self.random)
-        return self.generator.prior(noise.to(codes.device), codes)
 
     def _drop(self, codes: Tensor) -> Tensor:
         return drop(self.conditions, codes, self.rules.condition_drop, self.random)

@@ -63,27 +63,39 @@ def lecam(real: Tensor, fake: Tensor, real_before: float, fake_before: float) ->
     return to_fake.square().mean() + to_real.square().mean()
 
 
-def masked_l1(made: Tensor, wanted: Tensor, valid: Tensor) -> Tensor:
-    """Mean absolute error over valid pixels: (B, C, *tile) twice and (B, 1, *tile) -> scalar."""
+def masked_l1(made: Tensor, wanted: Tensor, valid: Tensor, whole: Tensor | None = None) -> Tensor:
+    """Mean absolute error over valid pixels: (B, C, *tile) twice and (B, 1, *tile) -> scalar.
+
+    Of a part of a batch, given what is valid in the ``whole`` of it, what the part adds to the mean over the whole.
+    """
     # What is not valid may be anything, infinite even, and must not reach the sum by way of 0 · inf.
     wanted = torch.where(valid > 0, wanted, made.detach())
-    return (made - wanted).abs().sum() / (valid.sum() * made.shape[1]).clamp(min=1)
+    counted = valid if whole is None else whole
+    return (made - wanted).abs().sum() / (counted.sum() * made.shape[1]).clamp(min=1)
 
 
-def energy(first: Tensor, second: Tensor, truth: Tensor, valid: Tensor, sides: Sequence[int] = (1, 4)) -> Tensor:
+def energy(
+    first: Tensor,
+    second: Tensor,
+    truth: Tensor,
+    valid: Tensor,
+    whole: Tensor | None = None,
+    sides: Sequence[int] = (1, 4),
+) -> Tensor:
     """Energy score of two samples (B, C, h, w) of each truth, over patches of some ``sides``; valid is (B, 1, h, w).
 
     ½ (|x - t| + |x' - t|) - ½ |x - x'| is least, in the mean, where samples are drawn as truths are (Gneiting and
-    Raftery 2007, section 4.3): they are then sharp, and spread as far as they are wrong.
+    Raftery 2007, section 4.3): they are then sharp, and spread as far as they are wrong. ``whole`` as in ``masked_l1``.
     """
     score = first.new_zeros(())
     for side in sides:
-        weight = avg_pool2d(valid, side)
+        weight = avg_pool2d(valid, side) > 0
+        counted = (weight if whole is None else avg_pool2d(whole, side) > 0).sum().clamp(min=1)
 
-        def apart(a: Tensor, b: Tensor, side: int = side, weight: Tensor = weight) -> Tensor:
+        def apart(a: Tensor, b: Tensor, side: int = side, weight: Tensor = weight, counted: Tensor = counted) -> Tensor:
             square = ((a - b) * valid).square().mean(dim=1, keepdim=True)
             # The root has no slope at zero.
-            return ((avg_pool2d(square, side) + EVEN).sqrt() * (weight > 0)).sum() / (weight > 0).sum().clamp(min=1)
+            return ((avg_pool2d(square, side) + EVEN).sqrt() * weight).sum() / counted
 
         score = score + (apart(first, truth) + apart(second, truth) - apart(first, second)) / 2
     return score / len(sides)

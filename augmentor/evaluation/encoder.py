@@ -15,6 +15,7 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from augmentor.adversary.augment import EVERYWHERE, TURNING, augment
+from augmentor.adversary.draws import Draws
 from augmentor.errors import ExtractorError
 from augmentor.evaluation.classifier import answers, learned
 from augmentor.measures.features import Features
@@ -43,7 +44,7 @@ def self_supervised(planes: NDArray[np.float32], *, flips: bool, seed: int = 0) 
 
     def draw(size: int, random: torch.Generator) -> tuple[Tensor, Tensor]:
         rows = torch.randint(len(images), (PAIRS * size,), generator=random)
-        views = [augment(images[rows], 1.0, random, transforms) for _ in range(2)]
+        views = [augment(images[rows], 1.0, Draws(random), transforms) for _ in range(2)]
         return torch.cat(views), rows
 
     network = learned(draw, PROJECTED, seed, lambda projected, _: alike(*projected.chunk(2)))

@@ -12,6 +12,7 @@ from augmentor.networks import device, load_generator
 from augmentor.progress import progress
 from augmentor.recipe import Game, Model
 from augmentor.run import Facts, Run
+from augmentor.team import Team
 
 TILES = 24_000
 """Hidden parts that are learned from, at most."""
@@ -49,7 +50,7 @@ def adapt(rehearsal: Rehearsal, prior: str, *, start: Run | None, tiles: int = T
         facts,
         rehearsal.hider(rehearsal.learn, 3, prior, PASSED_OVER),
         rehearsal.judged_by(prior, seed=4).alike,
-        device("auto"),
+        Team(place=device("auto")),
     )
     if start is not None:
         learner.start_from(start, 0)

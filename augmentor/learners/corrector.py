@@ -23,6 +23,7 @@ from augmentor.networks import build_generator, quickly, save, take_over
 from augmentor.recipe import Game, Recipe
 from augmentor.run import Facts, Run
 from augmentor.t2t.generator import Generator
+from augmentor.team import ALONE, Part, Tally, Team
 from augmentor.tiles import TileStore
 
 RATE = 5e-3
@@ -58,12 +59,21 @@ class Corrector:
     gain is fitted on ``held_out``; 0 means that the prior was not beaten, and is what fill gives.
     """
 
-    def __init__(self, schedule: Game, facts: Facts, seen: Hider, held_out: Hidden, place: torch.device) -> None:
+    def __init__(
+        self,
+        schedule: Game,
+        facts: Facts,
+        seen: Hider,
+        held_out: Hidden,
+        team: Team = ALONE,
+    ) -> None:
         self.schedule = schedule
         self.facts = facts
         self.seen = seen
         self.held_out = held_out
-        self.place = place
+        self.place = place = team.place
+        self.team = team
+        self.judged: Judged | None = None
         seed = int(seen.random.integers(2**31))
         self.random = torch.Generator().manual_seed(seed)
         with torch.random.fork_rng():
@@ -92,20 +102,37 @@ class Corrector:
         told, prior, truth, hole = (torch.from_numpy(a).to(self.place) for a in hidden)
         # The first parts are drawn twice, with noise; the others once, without.
         pairs = len(told) // DOUBTED
-        drawn = torch.randn(2 * pairs, NOISE, *told.shape[2:], generator=self.random).to(self.place)
-        noise = torch.cat([drawn, told.new_zeros(len(told) - pairs, *drawn.shape[1:])])
-        every = torch.cat([told[:pairs], told])
-        with quickly(self.place):
-            correction = correct(self.generator, every, noise)
-        made = torch.cat([prior[:pairs], prior]) + correction
-        one, two, best = made[:pairs], made[pairs : 2 * pairs], made[2 * pairs :]
+        noise = torch.randn(2, pairs, NOISE, *told.shape[2:], generator=self.random).to(self.place)
         valid = hole.float()
-        error = masked_l1(best, truth[pairs:], valid[pairs:])
-        loss = error + energy(one, two, truth[:pairs], valid[:pairs])
-        descend(self.optimiser, loss, CLIP)
+        sizes = [pairs, len(told) - pairs]
+        doubted, guessed = zip(*(whole.split(sizes) for whole in (told, prior, truth, valid)), strict=True)
+        tally = Tally()
+
+        def loss(twice: Part, once: Part) -> Tensor:
+            asked, before, wanted, inside = (whole[twice.rows] for whole in doubted)
+            told, prior, truth, valid = (whole[once.rows] for whole in guessed)
+            without = told.new_zeros(len(told), *noise.shape[2:])
+            every = torch.cat([asked, asked, told])
+            with quickly(self.place):
+                correction = correct(self.generator, every, torch.cat([*noise[:, twice.rows], without]))
+            made = torch.cat([before, before, prior]) + correction
+            one, two, best = made.split([len(asked), len(asked), len(told)])
+            error = masked_l1(best, truth, valid, guessed[-1])
+            both = error + energy(one, two, wanted, inside, doubted[-1])
+            tally.add(error=error, loss=both)
+            return both
+
+        shares = zip(self.team.shares(pairs), self.team.shares(len(told) - pairs), strict=True)
+        descend(self.optimiser, (loss(twice, once) for twice, once in shares), CLIP, self.team)
         self.rate.step()
         average_into(self.average, self.generator, self.schedule.batch, half_life=self.schedule.images / 40)
-        return "fill", {"error": error.item(), "loss": loss.item()}
+        return "fill", tally.over(self.team)
+
+    def slow_down(self) -> None:
+        """Halve the rates from now on."""
+        for group in self.optimiser.param_groups:
+            for bound in ("initial_lr", "max_lr", "min_lr"):
+                group[bound] /= 2
 
     def judge(self) -> Judged:
         """How the averaged network does on what is held out."""
@@ -114,10 +141,14 @@ class Corrector:
             parts = [correct(self.average, part.to(self.place)).cpu() for part in told.split(self.schedule.batch)]
         return judge(torch.cat(parts).numpy(), self.held_out)
 
+    def examine(self) -> dict[str, float]:
+        """How far the averaged network's best guess is off on held-out columns, and the prior's, squared."""
+        self.judged = self.judge()
+        return {"distance": self.judged.error, "prior": self.judged.prior_error}
+
     def publish(self, run: Run) -> None:
-        """Judge the averaged network on held-out columns, and write it with its gain."""
-        judged = self.judge()
-        run.log({"act": "judged on held-out columns", **judged._asdict()})
+        """Write the averaged network with its gain on held-out columns."""
+        judged = self.judged or self.judge()
         save(run, replace(self.facts, gain=judged.gain), self.average)
 
     def snapshot(self) -> dict[str, Any]:
@@ -139,7 +170,7 @@ class Corrector:
         self.random.set_state(state["noise"])
 
 
-def corrector(recipe: Recipe, facts: Facts, store: TileStore, place: torch.device) -> Corrector:
+def corrector(recipe: Recipe, facts: Facts, store: TileStore, team: Team) -> Corrector:
     """A corrector that learns from the tiles of a store and is judged by those held out.
 
     Raises:
@@ -149,7 +180,7 @@ def corrector(recipe: Recipe, facts: Facts, store: TileStore, place: torch.devic
     hider = partial(Hider, volume=volume, whole=WHOLE if volume else 0.0, overcast=OVERCAST)
     seen = hider(columns(store, facts, held_out=False), seed=recipe.seed, passed_over=PASSED_OVER)
     unseen = hider(columns(store, facts, held_out=True), seed=recipe.seed + 1)
-    return Corrector(recipe.game, facts, seen, unseen.draw(JUDGED_ON), place)
+    return Corrector(recipe.game, facts, seen, unseen.draw(JUDGED_ON), team)
 
 
 def correct(generator: Generator, told: Tensor, noise: Tensor | None = None) -> Tensor:

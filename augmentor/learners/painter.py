@@ -10,11 +10,13 @@ import torch
 
 from augmentor.adversary.augment import EVERYWHERE, TURNING
 from augmentor.adversary.game import Batch, Game, Rules
+from augmentor.learners.mirror import LOOKED_AT, Mirror
 from augmentor.networks import preset, save, take_over
 from augmentor.recipe import Recipe
 from augmentor.run import Facts, Run
 from augmentor.segmentation import to_channels
 from augmentor.t2t.conditioning import encode
+from augmentor.team import ALONE, Team
 from augmentor.tiles import TileStore
 
 FIT_EVERY = 2_000
@@ -30,9 +32,17 @@ MOST_PLANES = 64
 class Painter:
     """Learns to make tiles: plays the game's three acts over the recipe's schedule."""
 
-    def __init__(self, recipe: Recipe, facts: Facts, tiles: Batch, place: torch.device) -> None:
+    def __init__(
+        self,
+        recipe: Recipe,
+        facts: Facts,
+        tiles: Batch,
+        held_out: Batch | None = None,
+        team: Team = ALONE,
+    ) -> None:
         self.schedule = recipe.game
         self.facts = facts
+        place = team.place
         self.tiles = Tiles(tiles, recipe, place)
         size = preset(facts)
         self.game = Game(facts.made, facts.tile, size, facts.conditions, rules(recipe), recipe.seed, facts.read)
@@ -41,6 +51,8 @@ class Painter:
         else:
             self.game.hide_bands()
         self.game.to(place)
+        self.team = team
+        self.mirror = Mirror(self.tiles.some(LOOKED_AT), None if held_out is None else held_out[:LOOKED_AT].to(place))
 
     def start_from(self, run: Run, frozen_stages: int) -> None:
         """Take over the networks of another run, and keep the first stages of the discriminator as they are.
@@ -69,6 +81,23 @@ class Painter:
         if seen // FIT_EVERY != after // FIT_EVERY or seen < warm <= after or after >= self.schedule.images:
             self.game.fit_latents(self.tiles.some(FIT_ON))
         return act.__name__, figures
+
+    def slow_down(self) -> None:
+        """Halve the rates from now on."""
+        self.game.slow_down()
+
+    @property
+    def team(self) -> Team:
+        """Who learns from a batch."""
+        return self.game.team
+
+    @team.setter
+    def team(self, team: Team) -> None:
+        self.game.team = team
+
+    def examine(self) -> dict[str, float]:
+        """How samples compare with training tiles, and what the discriminator makes of tiles that it never saw."""
+        return self.mirror.look(self.game)
 
     def publish(self, run: Run) -> None:
         """Write the averaged generator and inference network, and the discriminator."""

@@ -11,6 +11,7 @@ from torch.nn.utils import parametrize
 from augmentor.adversary import penalties
 from augmentor.adversary.augment import AdaptiveStrength, augment
 from augmentor.adversary.descent import descend
+from augmentor.adversary.draws import Draws
 from augmentor.adversary.ema import average_into, averaged_copy, measured_into
 from augmentor.adversary.losses import LOSSES, GanLoss, over_judgements
 from augmentor.rivals.rival import Rival, SelfSupervised
@@ -94,7 +95,7 @@ class RivalGame(nn.Module):
                 pairs = ((batch.shown, real_logits), (fake, fake_logits))
                 unlike = [(judge(x).image - logits.image).square().mean() for x, logits in pairs]
                 loss = loss + self.published.consistency * torch.stack(unlike).sum()
-            descend(self.tell, loss, self.published.clip)
+            descend(self.tell, [loss], self.published.clip)
         if self.published.adaptive:
             self.strength.observe(real_logits.image, fake_logits.image)
         return {"discriminator": loss.item()}
@@ -107,7 +108,7 @@ class RivalGame(nn.Module):
         self.discriminator.requires_grad_(True)
         # No rival's generator compares its images with real ones, so the real logits may be anything.
         loss = RIVAL_LOSSES[self.published.loss].generator(logits, logits)
-        descend(self.make, loss, self.published.clip)
+        descend(self.make, [loss], self.published.clip)
         return {"generator": loss.item()}
 
     def _fake(self, batch: Batch) -> Tensor:
@@ -115,7 +116,7 @@ class RivalGame(nn.Module):
         return self.generator(noise.to(batch.shown), batch.conditions) * batch.valid
 
     def _augmented(self, x: Tensor) -> Tensor:
-        return augment(x, self.strength.probability, self.random)
+        return augment(x, self.strength.probability, Draws(self.random))
 
     def _study(self, real: Tensor, conditions: Tensor) -> tuple[Logits, Tensor]:
         shown = self._augmented(real)

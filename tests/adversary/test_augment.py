@@ -19,13 +19,14 @@ from augmentor.adversary.augment import (
     AdaptiveStrength,
     augment,
 )
+from augmentor.adversary.draws import Draws
 from augmentor.adversary.game import Rules
 
 SHAPES = [(6, 1, 32, 32), (5, 13, 16, 24), (4, 3, 64, 32), (4, 2, 8, 16, 16), (3, 1, 16, 8, 24)]
 
 
-def seeded(seed: int = 0) -> torch.Generator:
-    return torch.Generator().manual_seed(seed)
+def seeded(seed: int = 0) -> Draws:
+    return Draws(torch.Generator().manual_seed(seed))
 
 
 def test_labels_stay_true_unless_turning_is_asked_for() -> None:
@@ -36,10 +37,10 @@ def test_labels_stay_true_unless_turning_is_asked_for() -> None:
 
 @pytest.mark.parametrize("shape", SHAPES, ids=str)
 def test_at_probability_zero_nothing_happens_and_nothing_is_drawn(shape: tuple[int, ...]) -> None:
-    x, generator = torch.randn(shape), seeded()
-    before = generator.get_state()
-    assert augment(x, 0.0, generator) is x
-    assert torch.equal(generator.get_state(), before)
+    x, draws = torch.randn(shape), seeded()
+    before = draws.random.get_state()
+    assert augment(x, 0.0, draws) is x
+    assert torch.equal(draws.random.get_state(), before)
 
 
 @pytest.mark.parametrize("shape", SHAPES, ids=str)

@@ -12,6 +12,7 @@ from torch import Tensor
 
 from augmentor.adversary import penalties
 from augmentor.adversary.augment import EVERYWHERE, TURNING
+from augmentor.adversary.draws import Draws
 from augmentor.adversary.game import (
     GROUP,
     KL_RAMP,
@@ -335,7 +336,7 @@ def test_the_kl_weight_rises_with_the_tiles_seen(monkeypatch: pytest.MonkeyPatch
         game.warmed = warmed
         seen: list[float] = []
         monkeypatch.setattr(
-            "augmentor.adversary.game.descend", lambda _, loss, clip, seen=seen: seen.append(loss.item())
+            "augmentor.adversary.game.descend", lambda _, losses, *rest, seen=seen: seen.append(sum(losses).item())
         )
         figures = game.autoencode(batch(0))
         losses.append((seen[0] - figures["reconstruction"]) / figures["kl"])
@@ -521,7 +522,7 @@ def test_a_context_moves_with_its_tile_and_is_neither_relit_nor_cut_out() -> Non
     variant = Variant(Rules(transforms=EVERYWHERE + TURNING, augmentation=1.0), tile=(16, 16), context=2)
     game, given = new_game(variant), batch(0, size=8, variant=variant)
     shown, context = game._side_by_side(
-        replace(given, valid=torch.ones_like(given.valid), pixels=given.context), given.context
+        replace(given, valid=torch.ones_like(given.valid), pixels=given.context), given.context, Draws(game.random)
     )
     before = torch.cat([given.context, given.context])
     assert context is not None and not torch.equal(context, before)

@@ -202,7 +202,7 @@ def new_painter(tile: tuple[int, ...] = (8, 8), use: str = "none", seed: int = 0
     context = torch.randn(8, known.read, *tile, generator=random).sign() if known.read else None
     schedule = {"images": 32, "batch": 4, "warm_start": 0.5, "judge_alone": 0.25, **game}
     tiles = Batch(pixels, torch.ones(8, 1, *tile), codes, context)
-    return Painter(recipe(tiles={"size": tile}, game=schedule, seed=seed), known, tiles, CPU)
+    return Painter(recipe(tiles={"size": tile}, game=schedule, seed=seed), known, tiles)
 
 
 @pytest.mark.parametrize("use", ["none", "together", "condition"])

@@ -1,0 +1,5 @@
+"""``python -m augmentor`` is ``augmentor``."""
+
+from augmentor.cli import main
+
+main()
