@@ -16,10 +16,12 @@ if TYPE_CHECKING:
     from augmentor.fill import fill
     from augmentor.ingest import ingest
     from augmentor.inspect import inspect
+    from augmentor.runs import runs
     from augmentor.synthesize import synthesize
     from augmentor.train import train
+    from augmentor.verify import verify
 
-__all__ = ["evaluate", "fill", "ingest", "inspect", "synthesize", "train"]
+__all__ = ["evaluate", "fill", "ingest", "inspect", "runs", "synthesize", "train", "verify"]
 
 
 # Idle OpenMP threads sleep instead of spinning: two runs side by side on two cores were found to be five times

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import io
+import json
+import signal
 import sys
 from collections.abc import Callable
+from dataclasses import asdict
 from functools import wraps
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -11,26 +15,34 @@ from typing import TYPE_CHECKING, Any
 import click
 
 if TYPE_CHECKING:
-    from data_adapters import Delivery
+    from augmentor.together.workers import Workers
 
 PATH = click.Path(path_type=Path)
 
 
 def answers(verb: Callable[..., Any]) -> Callable[..., Any]:
-    """Turn a user's error into one line on stderr and exit code 2; Ctrl-C into exit code 130."""
+    """Turn a user's error into one line on stderr and exit code 2; a signal into exit code 128 and its number."""
 
     @wraps(verb)
     def wrapped(*args: Any, **options: Any) -> None:
-        from data_adapters.errors import UserError
+        from augmentor.errors import Interrupted, UserError
+        from augmentor.progress import failure
+        from data_adapters.errors import SystemRefused
 
         try:
             verb(*args, **options)
-        except UserError as error:
-            click.echo(f"{type(error).__name__}: {error}", err=True)
+        except Interrupted as error:
+            failure(error)
+            sys.exit(128 + error.signal)
+        except BrokenPipeError:
+            raise
+        except (UserError, OSError) as error:
+            failure(error if isinstance(error, UserError) else SystemRefused.of(error))
             sys.exit(2)
         except KeyboardInterrupt:
-            click.echo("interrupted: `synthesize` goes on with the same command, `train` with --resume", err=True)
-            sys.exit(130)
+            go_on = "`synthesize` goes on with the same command, `train` with --resume"
+            failure(Interrupted("interrupted", signal=signal.SIGINT, do=go_on))
+            sys.exit(128 + signal.SIGINT)
 
     return wrapped
 
@@ -61,10 +73,48 @@ def delivered(verb: Callable[..., Any]) -> Callable[..., Any]:
     return wrapped
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+def clustered(verb: Callable[..., Any]) -> Callable[..., Any]:
+    """An option for who does the tasks of a long verb, which is given them as ``hands``."""
+
+    @click.option("--scheduler", default="", metavar="TCP://HOST:PORT|local:N",
+                  help="Let a dask cluster do it, or N processes of this machine.")  # fmt: skip
+    @wraps(verb)
+    def wrapped(*args: Any, scheduler: str, **options: Any) -> None:
+        from augmentor.together.workers import workers
+
+        with workers(scheduler) as hands:
+            verb(*args, hands=hands, **options)
+
+    return wrapped
+
+
+class Verbs(click.Group):
+    """The command, which tells all that it tells on stderr in the format that was asked for."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        if ctx.params["log_format"] == "text":
+            return super().invoke(ctx)
+        from augmentor.progress import misunderstood, tell_as
+
+        tell_as(ctx.params["log_format"])
+        # For a program that calls this one, and goes on.
+        ctx.call_on_close(lambda: tell_as("text"))
+        try:
+            return super().invoke(ctx)
+        except click.UsageError as error:
+            misunderstood(error.format_message(), error.ctx.command_path if error.ctx else "augmentor")
+            sys.exit(error.exit_code)
+
+
+@click.group(cls=Verbs, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(package_name="t2t-augmentor", prog_name="augmentor")
-def main() -> None:
+@click.option("--log-format", type=click.Choice(["text", "json"]), default="text", show_default=True,
+              help="How progress, notes and errors are told on stderr; json, an object a line.")  # fmt: skip
+def main(log_format: str) -> None:
     """Make medical and satellite imagery where there is too little of it."""
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        # Names of files need not be text: what is none is told by its code.
+        sys.stdout.reconfigure(errors="backslashreplace")
 
 
 @main.command()
@@ -83,12 +133,13 @@ def inspect(source: Path) -> None:
 @click.option("--set", "changes", multiple=True, metavar="A.B=C", help="Change a value of the recipe.")
 @click.option("--store", type=PATH, default=Path("runs/tiles"), show_default=True, help="Folder of tile stores.")
 @answers
-def ingest(recipe: str, data: Path | None, changes: tuple[str, ...], store: Path) -> None:
+@clustered
+def ingest(recipe: str, data: Path | None, changes: tuple[str, ...], store: Path, hands: Workers) -> None:
     """Cut the data of RECIPE into tiles, split by patient or place. `train` does it when needed."""
     from augmentor import recipe as recipes
     from augmentor.ingest import ingest
 
-    found = ingest(recipes.load(recipe, changes, path=data), store)
+    found = ingest(recipes.load(recipe, changes, path=data), store, hands)
     held_out = len(found.rows(held_out=True))
     click.echo(f"{found.folder}: {len(found.index)} tiles, {held_out} of them held out")
 
@@ -102,6 +153,8 @@ def ingest(recipe: str, data: Path | None, changes: tuple[str, ...], store: Path
     "--resume", is_flag=False, flag_value="latest", help="Go on with an interrupted run (the latest), as it was."
 )
 @click.option("--from", "start", metavar="RUN", help="Start from the networks of another run, as far as they fit.")
+@click.option("--devices", type=click.IntRange(min=1), default=1, show_default=True,
+              help="GPUs, or processes on a CPU, that learn from each batch together.")  # fmt: skip
 @runs_option
 @answers
 def train(
@@ -111,13 +164,19 @@ def train(
     changes: tuple[str, ...],
     resume: str | None,
     start: str | None,
+    devices: int,
     runs: Path,
 ) -> None:
     """Train a run from RECIPE: a YAML file, or the name of one that is shipped (see `recipes`)."""
+    from augmentor.together.launch import launch, leads, member
+
+    if devices > 1 and not member():
+        sys.exit(launch(devices, sys.argv[1:]))
     from augmentor.train import train
 
     run = train(recipe, data=data, masks=masks, changes=changes, runs=runs, resume=resume or False, start=start)
-    click.echo(f"{run.folder}: trained")
+    if leads():
+        click.echo(f"{run.folder}: trained")
 
 
 @main.command()
@@ -134,20 +193,8 @@ def train(
 @runs_option
 @delivered
 @answers
-def synthesize(
-    n: int,
-    run: str | None,
-    out: Path | None,
-    format: str | None,
-    condition: tuple[str, ...],
-    seed: int,
-    guidance: float,
-    segmentation: Path | None,
-    only_if_passed: bool,
-    sieve: bool,
-    runs: Path,
-    deliver: Delivery,
-) -> None:
+@clustered
+def synthesize(n: int, condition: tuple[str, ...], **options: Any) -> None:
     """Write samples of a run in the source's format, with labels.csv and a contact sheet.
 
     The same command after an interruption goes on where it stopped.
@@ -161,20 +208,7 @@ def synthesize(
         if not equals:
             raise WrongCondition(f"--condition {pair!r} has no '='", do="write it as name=value")
         asked[name] = value
-    folder = synthesize(
-        n,
-        run=run,
-        out=out,
-        format=format,
-        condition=asked,
-        seed=seed,
-        guidance=guidance,
-        segmentation=segmentation,
-        only_if_passed=only_if_passed,
-        sieve=sieve,
-        runs=runs,
-        deliver=deliver,
-    )
+    folder = synthesize(n, condition=asked, **options)
     click.echo(f"{folder}: {n} samples")
 
 
@@ -190,6 +224,7 @@ def synthesize(
 @click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True)
 @runs_option
 @answers
+@clustered
 def evaluate(run: str | None, **options: Any) -> None:
     """Say whether samples of RUN, or those at --synthetic, may be used: a page of figures beside real images' own.
 
@@ -216,6 +251,7 @@ def evaluate(run: str | None, **options: Any) -> None:
 @click.option("--extrapolate", is_flag=True, help="Fill slices beyond the last known one, too.")
 @click.option("--grow", type=click.IntRange(0, 64), default=0, help="Pixels to widen a mask by: shadows, haze.")
 @click.option("--scene", "name", default="", help="Which scene of SOURCE, where it holds several (see inspect).")
+@click.option("--all", "every", is_flag=True, help="Every scene of SOURCE, each into a folder of its own.")
 @run_option
 @click.option("--prior-only", is_flag=True, help="Use the classical answer alone.")
 @click.option(
@@ -230,45 +266,21 @@ def evaluate(run: str | None, **options: Any) -> None:
 @runs_option
 @delivered
 @answers
-def fill(
-    source: Path,
-    out: Path,
-    mask: Path | None,
-    aux: tuple[Path, ...],
-    mask_means: str,
-    grow: int,
-    spacing: float | None,
-    extrapolate: bool,
-    name: str,
-    run: str | None,
-    prior_only: bool,
-    adapting: bool | None,
-    tiles: int,
-    sharp: bool,
-    runs: Path,
-    deliver: Delivery,
-) -> None:
+@clustered
+def fill(source: Path, out: Path, name: str, every: bool, hands: Workers, **options: Any) -> None:
     """Rebuild missing slices, clouds or nodata of SOURCE; every observed pixel stays as it was."""
+    if every:
+        from augmentor.fill_all import fill_all
+
+        records = fill_all(source, out, hands=hands, **options)
+        left_out = [record for record in records if "left out" in record]
+        for record in left_out:
+            click.echo(f"{record['scene']} left out: {record['left out']}")
+        click.echo(f"{out}: {len(records) - len(left_out)} of {len(records)} scenes filled")
+        return
     from augmentor.fill import fill
 
-    filled = fill(
-        source,
-        out,
-        mask=mask,
-        aux=aux,
-        mask_means=mask_means,
-        grow=grow,
-        spacing=spacing,
-        extrapolate=extrapolate,
-        name=name,
-        run=run,
-        runs=runs,
-        prior_only=prior_only,
-        adapting=adapting,
-        tiles=tiles,
-        sharp=sharp,
-        deliver=deliver,
-    )
+    filled = fill(source, out, name=name, **options)
     click.echo(f"{out}: {filled.holes}, {filled.pixels} pixels rebuilt by {filled.method}")
     click.echo(f"expected error inside the holes: {filled.expected_error}")
 
@@ -284,6 +296,52 @@ def send(source: Path, pacs: str, web: str) -> None:
 
     count = Delivery(pacs=pacs, web=web).send(source)
     click.echo(f"{source}: {count} files sent")
+
+
+@main.command()
+@click.argument("files", type=PATH, nargs=-1, required=True, metavar="FILE...")
+@click.option("--remake", is_flag=True, help="Let the run draw each sample again, and compare the pixels.")
+@click.option("--source", type=PATH, help="What FILE was filled from: is each observed pixel still its own?")
+@click.option("--json", "as_json", is_flag=True, help="For machines.")
+@runs_option
+@answers
+def verify(files: tuple[Path, ...], remake: bool, source: Path | None, as_json: bool, runs: Path) -> None:
+    """Say of each FILE, or file in a folder, which run made it, and whether it was changed since.
+
+    Ends with exit code 1 where one is not ours, or not as it was.
+    """
+    from augmentor.verify import summary, verify
+
+    verdicts = verify(*files, runs=runs, remake=remake)
+    compared = []
+    if source is not None:
+        from augmentor.verifying.observed import observed
+
+        compared = [observed(file, source) for file in files]
+    if as_json:
+        record = {"files": [verdict.as_dict() for verdict in verdicts], "observed": [asdict(o) for o in compared]}
+        click.echo(json.dumps(record, indent=2, default=str))
+    else:
+        for verdict in verdicts:
+            click.echo(f"{verdict.file}: {verdict}")
+        if len(verdicts) > 1:
+            click.echo(summary(verdicts))
+        for file, found in zip(files, compared, strict=False):
+            click.echo(f"{file}: {found}")
+    sys.exit(not (all(verdict.fine for verdict in verdicts) and all(found.fine for found in compared)))
+
+
+@main.command()
+@click.option("--json", "as_json", is_flag=True, help="For machines.")
+@runs_option
+@answers
+def runs(as_json: bool, runs: Path) -> None:
+    """List the runs: state, recipe, tiles, last figures, CPU time, verdict, size on disk."""
+    from augmentor.runs import runs as listed
+    from augmentor.runs import table
+
+    every = listed(runs)
+    click.echo(json.dumps([run.as_dict() for run in every], indent=2) if as_json else table(every))
 
 
 @main.command()

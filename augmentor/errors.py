@@ -7,6 +7,7 @@ from pathlib import Path
 from data_adapters.errors import DataError, UserError
 
 __all__ = [
+    "ClusterError",
     "DataError",
     "DeviceMissing",
     "ExtractorError",
@@ -51,6 +52,10 @@ class Interrupted(UserError):
     def __init__(self, found: str, *, signal: int, where: str | Path | None = None, do: str = "") -> None:
         self.signal = signal
         super().__init__(found, where=where, do=do)
+
+
+class ClusterError(UserError):
+    """A scheduler that is not there, or workers that are lost."""
 
 
 class FolderInUse(UserError):

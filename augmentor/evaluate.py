@@ -32,6 +32,7 @@ from augmentor.recipe import Data, Recipe, Tiles
 from augmentor.report.page import Picture, Section, write_page
 from augmentor.report.pictures import sheet, visible
 from augmentor.run import TOOL, Run, tool_version
+from augmentor.together.workers import HERE, Workers
 from data_adapters.atomic import write_json
 
 CARD = "CARD.md"
@@ -64,12 +65,14 @@ def evaluate(
     n: int = 512,
     seed: int = 0,
     runs: str | Path = "runs",
+    hands: Workers = HERE,
 ) -> Verdict:
     """Judge ``n`` samples of a run (the latest when none is named), or the images at ``synthetic``, beside real ones.
 
     Those are the run's own, or the images at ``real``. Without a run, both folders are cut as ``recipe``, with
     ``changes``, says; by default whole, at 64 pixels a side, three in ten of the real ones held out. ``features`` is a
-    network of the user's own, which likeness is measured by, too (``evaluation.encoder.of_file``).
+    network of the user's own, which likeness is measured by, too (``evaluation.encoder.of_file``). Images are read and
+    cut by ``hands``.
 
     ``index.html`` and ``report.json`` are written to ``out``, by default ``report`` in the run's folder, and of a run a
     model card; an earlier report there is replaced.
@@ -92,13 +95,13 @@ def evaluate(
             known = Recipe(name="folders", data=Data(path=Path(real or "")), tiles=Tiles(held_out=0.3))
         else:
             known = recipes.load(recipe, changes, path=real)
-        sets = of_folders(known, Path(synthetic), runs / "tiles")
+        sets = of_folders(known, Path(synthetic), runs / "tiles", hands)
         who, origin = f"{synthetic}, beside {known.data.path}", {"recipe": known.digest(), "synthetic": str(synthetic)}
     else:
         found = Run.find(run, runs)
         out = _free(Path(out) if out else found.folder / REPORTS)
         beside, given = (Path(folder) if folder else None for folder in (real, synthetic))
-        sets = of_run(found, beside, given, n, seed, runs / "tiles")
+        sets = of_run(found, beside, given, n, seed, runs / "tiles", hands)
         who = f"{synthetic or f'{n} samples'}, beside the real images of {found.name}"
         origin = {"recipe": found.recipe.digest(), "checkpoint": found.checkpoint_digest(), "seed": str(seed)}
         origin |= {name: str(path) for name, path in (("real", real), ("synthetic", synthetic)) if path is not None}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from itertools import chain
@@ -27,7 +28,9 @@ from augmentor.run import TOOL, Run, tool_version
 from data_adapters import Delivery, Provenance, Scene
 from data_adapters.atomic import write_json
 from data_adapters.errors import Unwritable
+from data_adapters.fixity import file_digest
 from data_adapters.registry import named_as
+from data_adapters.sums import SUFFIX, Sums
 
 BOUNDS = {"low": -1, "high": 1}
 """The ends of the interval, by the names of the files that hold them."""
@@ -52,7 +55,7 @@ class Filled:
 
 
 def fill(
-    source: str | Path,
+    source: str | Path | Scene,
     out: str | Path,
     *,
     mask: str | Path | None = None,
@@ -72,6 +75,7 @@ def fill(
 ) -> Filled:
     """Rebuild the missing slices of a series or volume, or the masked or nodata pixels of a raster or stack.
 
+    ``source`` is where it lies, or the scene itself.
     ``mask`` is a path, or the name of a layer that came with the scene (``scl``); what its values mean is told by its
     name, or by ``mask_means`` (``augmentor.holes.quality``); ``grow`` widens it by so many pixels. ``name`` chooses
     among several scenes at ``source``.
@@ -90,12 +94,13 @@ def fill(
         UserError: if there is nothing to fill, or nothing to fill it from, nothing says which slices are missing, or
             ``out`` exists. ``source`` is never written to, and ``out`` only when all went well.
     """
-    source, out, runs = Path(source), Path(out), Path(runs)
+    given = source if isinstance(source, Scene) else None
+    source, out, runs = source.path if isinstance(source, Scene) else Path(source), Path(out), Path(runs)
     bounds = {_beside(out, name): side for name, side in BOUNDS.items()}
     for path in (out, *bounds):
         if path.exists() and (path.is_file() or any(path.iterdir())):
             raise OutputInTheWay("exists already", where=path, do="choose another -o")
-    if source.resolve() in out.resolve().parents:
+    if Path(os.path.realpath(source)) in Path(os.path.realpath(out)).parents:
         raise OutputInTheWay("lies inside the source", where=out, do="choose another -o")
     if mask_means and mask is None:
         raise UnclearMask(f"{mask_means!r} is the meaning of no mask", do="give --mask, or leave --mask-means out")
@@ -114,7 +119,7 @@ def fill(
             where=aux[0],
             do="leave --aux out, or --run, --no-adapt and --prior-only",
         )
-    scene = _one_scene(source, name)
+    scene = given or _one_scene(source, name)
     if named_as(out) not in (None, scene.format):
         raise Unwritable(
             f"is named as {named_as(out)}, and {scene.format} is what is written", where=out, do="rename it"
@@ -160,6 +165,7 @@ def fill(
         out.with_name(f"{out.name}.json"),
         {
             **provenance.as_dict(),
+            "sources": {_named(path, source): file_digest(path) for path in scene.files},
             "holes": said,
             "auxiliary": [raster.placed.cover.name for raster in view.auxiliary],
             "pixels": spool.pixels,
@@ -170,9 +176,17 @@ def fill(
     )
     picture = out.with_name(f"{out.name}.png")
     show(scene, _shown(out, files, scene), list(interval), spool.touched, picture)
-    delivered = deliver(files, scene.dates[0] if len(scene.dates) == 1 else "")
-    every = (*files, *chain.from_iterable(interval.values()), side_car, picture, *delivered)
-    return Filled(every, method, said, spool.pixels, expected)
+    written = [*files, *chain.from_iterable(interval.values()), side_car, picture]
+    try:
+        written += deliver(files, scene.dates[0] if len(scene.dates) == 1 else "")
+    finally:
+        sums = Sums(out.with_name(f"{out.name}{SUFFIX}")).finish(written, changed=written)
+    return Filled((*written, sums), method, said, spool.pixels, expected)
+
+
+def _named(file: Path, source: Path) -> str:
+    """A file of the source by its place in it."""
+    return file.relative_to(source).as_posix() if file != source and file.is_relative_to(source) else file.name
 
 
 def _shown(out: Path, files: list[Path], scene: Scene) -> Path:

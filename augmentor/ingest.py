@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections import Counter
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
@@ -14,46 +14,26 @@ import numpy as np
 from numpy.typing import NDArray
 
 from augmentor import labels
+from augmentor.cutting import REMEDY, cuts, label_tile, labels_of, tiles_of
 from augmentor.errors import RecipeError, TooLittleData
-from augmentor.holes.find import masked
-from augmentor.lock import alone_in
 from augmentor.opening import opened
+from augmentor.parcels import clear, cut, parcels, tiles_in, told
 from augmentor.progress import note, progress
 from augmentor.recipe import Recipe
 from augmentor.segmentation import label_maps
-from augmentor.tiles import (
-    Cut,
-    Origin,
-    Tile,
-    TileStore,
-    fit_mask,
-    grid_tile,
-    padded_labels,
-    reach,
-    starts,
-    whole_labels,
-    whole_tile,
-    windows_of,
-)
-from data_adapters import Scene, Template, Window, open_scenes
+from augmentor.tiles import Origin, Tile, TileStore
+from augmentor.together.lock import alone_in
+from augmentor.together.workers import HERE, Workers
+from data_adapters import Scene, Template, open_scenes
 
 FEWEST = 16
 """Tiles below which nothing can be learned and held out."""
 
-SMALL, NARROW = "smaller than a tile and mostly padding", "too long and narrow for a whole tile and mostly padding"
-COVERED, UNSEEN = "covered by masks", "not observed (nodata, blank)"
 
-REMEDY = {
-    SMALL: "choose a smaller tiles.size",
-    NARROW: "set tiles.cut to grid",
-    COVERED: "give clearer images",
-    UNSEEN: "give images with fewer gaps",
-}
-"""Why tiles are left out, and what helps."""
-
-
-def ingest(recipe: Recipe, store: Path = Path("tiles")) -> TileStore:
+def ingest(recipe: Recipe, store: Path = Path("tiles"), hands: Workers = HERE) -> TileStore:
     """Cut the recipe's data into a tile store below ``store``; an equal finished one is used again.
+
+    An interrupted one goes on where it stopped. Scenes are cut by ``hands``.
 
     Raises:
         UserError: if the data cannot be read, is not labelled, or is too little.
@@ -66,11 +46,11 @@ def ingest(recipe: Recipe, store: Path = Path("tiles")) -> TileStore:
         with alone_in(found.folder, patient=True):
             # Whoever was waited for may have written this very store.
             if not found.finished:
-                _fill(found, recipe, scenes)
+                _fill(found, recipe, scenes, hands)
     return found
 
 
-def _fill(found: TileStore, recipe: Recipe, scenes: list[Scene]) -> None:
+def _fill(found: TileStore, recipe: Recipe, scenes: list[Scene], hands: Workers) -> None:
     """Cut the scenes into the store, and finish it."""
     scenes = _like_each_other(scenes)
     rows = _labelled(recipe, scenes)
@@ -85,23 +65,22 @@ def _fill(found: TileStore, recipe: Recipe, scenes: list[Scene]) -> None:
     template = scenes[0].template()
     if recipe.data.modality:
         template = replace(template, modality=recipe.data.modality)
-    spans: list[tuple[float, ...]] = []
-    left_out: Counter[str] = Counter()
+    pieces = list(parcels(recipe, scenes, maps, found.folder))
+    with progress("ingest", len(scenes)) as advance:
+        behind = 0
+        for piece in hands.map(cut, pieces):
+            behind += len(piece.scenes)
+            advance(behind, "")
 
-    def cut() -> Iterator[Tile]:
-        with progress("ingest", len(scenes)) as advance:
-            for number, scene in enumerate(scenes):
-                row = rows.get(scene.path, {})
-                for tile, span in _tiles(recipe, scene, maps.get(scene.name), left_out):
-                    spans.append(span)
-                    group = groups[scene.name]
-                    aside = _aside(recipe, tile.origin, group, held_out)
-                    conditions = _conditions(recipe, scene, tile.origin.slice, row)
-                    origin = replace(tile.origin, group=group, held_out=aside, conditions=conditions)
-                    yield replace(tile, origin=origin)
-                advance(number + 1, "")
+    def known(scene: Scene, origin: Origin) -> Origin:
+        """The origin of a tile with its group, its side of the split, and its conditions."""
+        group = groups[scene.name]
+        aside = _aside(recipe, origin, group, held_out)
+        conditions = _conditions(recipe, scene, origin.slice, rows.get(scene.path, {}))
+        return replace(origin, group=group, held_out=aside, conditions=conditions)
 
-    count = found.write(cut(), scenes[0].shape[0], recipe.tiles.size, labelled=bool(maps))
+    count = found.write(tiles_in(pieces, known), scenes[0].shape[0], recipe.tiles.size, labelled=bool(maps))
+    spans, left_out = told(pieces)
     if count < FEWEST or not found.rows(True) or not found.rows(False):
         raise _too_little(recipe, count, len(set(groups.values())), left_out)
     # A plane's span has no part along the slices, whose distance stays as it is.
@@ -109,6 +88,7 @@ def _fill(found: TileStore, recipe: Recipe, scenes: list[Scene]) -> None:
     between, rows_apart, columns_apart = template.spacing
     template = replace(template, spacing=(between * along, rows_apart * down, columns_apart * across))
     found.finish({"source": str(recipe.data.path), "tiles": count, "template": template.as_dict()})
+    clear(found.folder)
 
 
 def _too_little(recipe: Recipe, count: int, groups: int, left_out: Counter[str]) -> TooLittleData:
@@ -129,21 +109,29 @@ def cut_maps(path: Path, recipe: Recipe) -> list[NDArray[np.int32]]:
     """Label maps cut as the recipe cuts its images, to make images for."""
     tiles = []
     for scene in open_scenes(path):
-        labelled = lru_cache(maxsize=1)(_labels(scene))
-        tiles += [_label_tile(labelled(window), index, recipe) for window, index, _ in _cuts(recipe, scene)]
+        labelled = lru_cache(maxsize=1)(labels_of(scene))
+        tiles += [label_tile(labelled(window), index, recipe) for window, index, _ in cuts(recipe, scene)]
     return tiles
 
 
-def cut_images(path: Path, recipe: Recipe, named: Collection[Path] = ()) -> Iterator[tuple[Scene, Tile]]:
-    """The images at a path, cut as the recipe cuts its own; those alone that are ``named``, where any is.
+def cut_images(
+    path: Path, recipe: Recipe, named: Collection[Path] = (), hands: Workers = HERE
+) -> Iterator[tuple[Scene, Tile]]:
+    """The images at a path, cut as the recipe cuts its own, by ``hands``; those alone that are ``named``, where any is.
 
     Nothing is asked of labels, or of how many there are.
     """
     plain = recipe.model_copy(update={"conditions": {}})
     scenes = opened(path)
-    for scene in _like_each_other([scene for scene in scenes if scene.path in named] or scenes):
-        for tile, _ in _tiles(plain, scene, None, Counter()):
+    alike = _like_each_other([scene for scene in scenes if scene.path in named] or scenes)
+    for scene, tiles in zip(alike, hands.map(_cut_alone, [(plain, scene) for scene in alike]), strict=True):
+        for tile in tiles:
             yield scene, tile
+
+
+def _cut_alone(asked: tuple[Recipe, Scene]) -> list[Tile]:
+    recipe, scene = asked
+    return [tile for tile, _ in tiles_of(recipe, scene, None, Counter())]
 
 
 def template_of(store: TileStore) -> Template:
@@ -225,71 +213,3 @@ def _conditions(recipe: Recipe, scene: Scene, index: int, row: labels.Row) -> di
         if value:
             found[name] = value
     return found
-
-
-def _tiles(
-    recipe: Recipe, scene: Scene, map: Scene | None, left_out: Counter[str]
-) -> Iterator[tuple[Tile, tuple[float, ...]]]:
-    """The tiles of one scene with enough observed pixels, and the source pixels that one tile pixel spans.
-
-    ``left_out`` counts the others by what is the matter with them.
-    """
-    size, whole = recipe.tiles.size, recipe.tiles.cut == "whole"
-    masks, means = recipe.data.masks, recipe.data.mask_means
-    covered = lru_cache(maxsize=1)(masked(scene, masks, means).hidden) if masks else None
-    labelled = lru_cache(maxsize=1)(_labels(map)) if map is not None else None
-    least = recipe.tiles.valid_at_least
-    padded = reach(scene.shape[-len(size) :], size, whole=whole) < least
-    missing = set(scene.missing()) if recipe.task == "fill" and scene.kind == "volume" else set()
-    for window, index, cut in _cuts(recipe, scene):
-        valid = np.zeros_like(cut.valid) if index in missing else cut.valid
-        if covered is not None:
-            clouds = np.asarray(covered(window)[:, index].any(axis=0))
-            valid = valid & ~fit_mask(clouds, size, whole=whole)
-        # Filling learns from columns of slices, so that none may be dropped from the middle of one.
-        if recipe.task == "fill" or valid.mean() >= least:
-            said = _label_tile(labelled(window), index, recipe) if labelled is not None else None
-            position = scene.grid.positions[index]
-            yield (
-                Tile(cut.pixels, valid, said, Origin(scene.name, scene.group, index, position, window, False, {})),
-                cut.span,
-            )
-        else:
-            unseen = COVERED if cut.valid.mean() >= least else UNSEEN
-            left_out[unseen if not padded else NARROW if whole else SMALL] += 1
-
-
-def _labels(map: Scene) -> Callable[[Window], NDArray[np.int32]]:
-    """What gives the label map of a window, all its slices at once: (slices, rows, columns)."""
-    return lambda window: np.rint(map.read(0, map.shape[1], window).values[0]).astype(np.int32)
-
-
-def _label_tile(labels: NDArray[np.int32], index: int, recipe: Recipe) -> NDArray[np.int32]:
-    """The label map of the tile that was cut, first, from slice ``index`` of a window with these labels."""
-    size, whole = recipe.tiles.size, recipe.tiles.cut == "whole"
-    part = labels[index] if len(size) == 2 else labels if whole else labels[index : index + size[0]]
-    return (whole_labels if whole else padded_labels)(part, size)
-
-
-def _cuts(recipe: Recipe, scene: Scene) -> Iterator[tuple[Window, int, Cut]]:
-    """Window, first slice and content of every tile: slices or volumes, whole or at full detail, as the recipe says."""
-    size, overlap = recipe.tiles.size, recipe.tiles.overlap
-    slices = scene.shape[1]
-    if len(size) == 3 and scene.trouble is not None:
-        raise scene.trouble
-    if recipe.tiles.cut == "whole" and len(size) == 3:
-        pixels = scene.read(0, slices)
-        yield scene.plane, 0, whole_tile(pixels.values, pixels.seen, size)
-    elif recipe.tiles.cut == "whole":
-        for index in range(slices):
-            pixels = scene.read(index, 1)
-            yield scene.plane, index, whole_tile(pixels.values[:, 0], pixels.seen[0], size)
-    elif len(size) == 3:
-        for window, pixels in windows_of(scene, size[1:], overlap):
-            for first in starts(slices, size[0], overlap):
-                part = slice(first, first + size[0])
-                yield window, first, grid_tile(pixels.values[:, part], pixels.seen[part], size)
-    else:
-        for window, pixels in windows_of(scene, size, overlap):
-            for index in range(slices):
-                yield window, index, grid_tile(pixels.values[:, index], pixels.seen[index], size)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from augmentor import labels
 from data_adapters import Inventory, Scene, scan
-from data_adapters.errors import NothingFound, UserError
+from data_adapters.errors import NothingFound, UserError, printable
 
 SHOWN = 8
 """Scenes and problems listed one by one; the rest are counted."""
@@ -37,7 +37,7 @@ def inspect(path: Path) -> str:
             where=path,
             do="give DICOM, NIfTI, GeoTIFF, PNG or JPEG",
         )
-    return "\n".join(_lines(path, inventory))
+    return "\n".join(map(printable, _lines(path, inventory)))
 
 
 def _lines(path: Path, inventory: Inventory) -> Iterator[str]:

@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import torch
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file
+from safetensors.torch import save as serialised
 from torch import Tensor, nn
 
 from augmentor.errors import DeviceMissing, RunError
@@ -73,7 +74,7 @@ def save(run: Run, facts: Facts, generator: Generator, **others: nn.Module) -> N
     for name, network in (*others.items(), ("generator", generator)):
         state: dict[str, Tensor] = {k: v.detach().cpu().contiguous() for k, v in network.state_dict().items()}
         with replacing(run.file(name)) as temporary:
-            save_file(state, temporary)
+            temporary.write_bytes(serialised(state))
 
 
 def load_generator(run: Run) -> Generator:

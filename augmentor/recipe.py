@@ -134,6 +134,9 @@ class Game(Section):
     frozen_stages: int = Field(0, ge=0, description="first stages of the judge that stay as --from has them")
     condition_drop: float = Field(0.1, ge=0, le=1)
     device: Literal["auto", "cpu", "cuda"] = "auto"
+    precision: Literal["float32", "bfloat16"] = Field("float32", description="of sums of products in training")
+    compile: bool = Field(False, description="compile the networks first; needs a C++ compiler")
+    channels_last: bool = Field(False, description="how planes lie in memory; for GPUs")
     checkpoint_every: int = Field(8_000, gt=0, description="tiles between checkpoints")
     keep: int = Field(2, ge=1, description="newest checkpoints that are kept")
     parts: int = Field(1, ge=1, description="a batch is learned in, one after the other: less memory, the same result")

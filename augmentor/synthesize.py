@@ -7,9 +7,9 @@ import io
 import json
 import re
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import replace
-from itertools import dropwhile, islice
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -18,17 +18,18 @@ from numpy.typing import NDArray
 
 from augmentor.errors import OutputInTheWay, RunError
 from augmentor.evaluation.passed import check_passed
-from augmentor.evaluation.sieve import TOGETHER, Sieve
-from augmentor.ingest import cut_maps
-from augmentor.networks import load_generator
+from augmentor.evaluation.sieve import Patience
+from augmentor.orders import STEM, Block, Order, Written, drawn, header, maps_for, write_block
 from augmentor.progress import progress
 from augmentor.report.pictures import contact_sheet
 from augmentor.run import TOOL, Facts, Run, tool_version
-from augmentor.sampling import Maps, Sample, check_conditions, samples
-from augmentor.segmentation import check_known
-from data_adapters import Delivery, Provenance, Template, adapter, write_labels
+from augmentor.sampling import check_conditions
+from augmentor.together.lock import alone_in
+from augmentor.together.workers import HERE, Workers
+from data_adapters import Delivery, Provenance, Template, adapter
 from data_adapters.atomic import write_json
 from data_adapters.errors import Unwritable
+from data_adapters.sums import SUMS, Sums
 
 SHEET = 64
 """Samples on the contact sheet."""
@@ -39,8 +40,6 @@ MEDICAL = ("CR", "CT", "DX", "MR")
 
 MANIFEST = "synthesis.json"
 LABELS = "labels.csv"
-STEM = "sample_"
-"""How every file's name begins; its number follows."""
 
 
 def synthesize(
@@ -57,15 +56,16 @@ def synthesize(
     sieve: bool = False,
     runs: str | Path = "runs",
     deliver: Delivery = Delivery(),
+    hands: Workers = HERE,
 ) -> Path:
     """Write ``n`` samples of a run (the latest when none is named) and return their folder.
 
-    ``labels.csv`` names every file with its conditions; a second call with the same arguments goes on
-    where an interrupted one stopped, and a larger ``n`` adds to what is there. ``guidance`` is how far
-    samples follow their conditions, 1 as trained. A run conditioned on label maps makes images for those
+    ``labels.csv`` names every file with its conditions, ``SHA256SUMS`` with its digest; a second call with the same
+    arguments goes on where an interrupted one stopped, and a larger ``n`` adds to what is there. ``guidance`` is how
+    far samples follow their conditions, 1 as trained. A run conditioned on label maps makes images for those
     at ``segmentation``, in turn. With ``only_if_passed``, a run whose samples were not evaluated, or failed,
     makes none. With ``sieve``, samples that are near copies of training images, or like no real image, are left out,
-    and others drawn in their place. ``deliver`` is done with all of them at the end.
+    and others drawn in their place. Samples are written by ``hands``; ``deliver`` is done with all of them at the end.
 
     Raises:
         UserError: if there is no run, the format does not suit it, or the folder holds something else.
@@ -77,47 +77,71 @@ def synthesize(
     if only_if_passed:
         check_passed(found)
     asked = check_conditions(facts, condition or {})
-    maps = _maps_for(found, Path(segmentation) if segmentation else None)
+    maps_for(found, Path(segmentation) if segmentation else None)
     template = target(facts, format or found.recipe.synthesis.format)
-    writer = adapter(template.format)
     deliver.check(template.format)
     out = Path(out) if out else found.folder / "samples" / _folder_name(seed, template.format, asked, guidance, sieve)
-    provenance = Provenance(TOOL, tool_version(), "T2T-GAN", found.recipe.digest(), found.checkpoint_digest(), seed)
+    recipe, checkpoint = found.recipe.digest(), found.checkpoint_digest()
+    provenance = Provenance(TOOL, tool_version(), "T2T-GAN", recipe, checkpoint, seed, guidance=guidance)
     claim(
         out,
         provenance.as_dict()
-        | {"format": template.format, "asked": dict(asked), "guidance": guidance}
+        | {"format": template.format, "asked": dict(asked)}
         | {"segmentation": str(segmentation or ""), "sieve": sieve},
     )
-    done, following = written(out)
-    generator = load_generator(found)
-    through = Sieve(found, Path(runs) / "tiles") if sieve else iter
+    given, store = Path(segmentation) if segmentation else None, Path(runs) / "tiles" if sieve else None
+    order = Order(found, out, template, provenance, asked, given, store)
+    with alone_in(out):
+        done, following = written(out)
+        end = following + n - done
+        sums = Sums(out / SUMS)
+        sums.keep(_files(out, maps=True))
+        patience = Patience(found)
 
-    def drawn(first: int, count: int) -> Iterator[Sample]:
-        """So many samples, from number ``first`` on."""
-        every = samples(generator, facts, first - first % TOGETHER, seed, asked, guidance=guidance, maps=maps)
-        return islice(dropwhile(lambda sample: sample.index < first, through(every)), count)
+        def needed() -> Iterator[Block]:
+            # How many must be drawn until enough come through a sieve, nobody knows.
+            for block in order.blocks(following, None if sieve else end):
+                if done >= n:
+                    return
+                yield block
 
-    names = [known.name for known in facts.conditions]
-    header = ["file", *names, *(["segmentation"] if facts.labels else [])]
-    with _appending(out / LABELS, header) as row, progress("synthesize", n, done) as advance:
-        for number, sample in enumerate(drawn(following, n - done), done + 1):
-            stem = out / f"{STEM}{sample.index:06d}"
-            made_by = replace(provenance, index=sample.index, conditions=sample.conditions)
-            files = writer.write_sample(stem, _as_volume(sample.pixels, facts), template, made_by)
-            named = files[0] if len(files) == 1 else stem
-            said = [sample.conditions.get(name, "") for name in names]
-            if sample.labels is not None:
-                maps_at = stem.with_name(f"{stem.name}_seg")
-                volume = sample.labels if sample.labels.ndim == 3 else sample.labels[None]
-                beside = write_labels(maps_at, volume, facts.labels, template, made_by, files)
-                said.append(beside[0].name if beside else "")
-            row([named.name, *said])
-            advance(number, "")
-    shown = [_middle(sample.pixels) for sample in drawn(0, min(n, SHEET))]
-    contact_sheet(shown, facts.scaling, out / "contact_sheet.png")
-    deliver(_files(out))
+        with _appending(out / LABELS, header(facts)) as row, progress("synthesize", n, done) as advance:
+            for block in hands.map(write_block, needed()):
+                for sample in block.written:
+                    if done == n:
+                        _remove(out, sample)
+                        continue
+                    sums.add(sample.digests)
+                    row(sample.row)
+                    done += 1
+                advance(done, "")
+                if sieve and done < n:
+                    patience.count(block.seen, len(block.written), block.copies)
+        sheet = contact_sheet(_first(order, min(n, SHEET)), facts.scaling, out / "contact_sheet.png")
+        samples_of = _files(out)
+        described: list[Path] = []
+        try:
+            described = deliver(samples_of)
+        finally:
+            # What is laid out or compressed anew is another file of equal pixels, though sending it may have failed.
+            about = [*described, sheet, out / LABELS, out / MANIFEST]
+            sums.finish([*_files(out, maps=True), *about], changed=[*(samples_of if deliver.rewrites else []), *about])
     return out
+
+
+def _first(order: Order, count: int) -> list[NDArray[np.float64]]:
+    """The middle slices of the first samples of an order."""
+    every = (sample for block in order.blocks(0, None) for sample in drawn(block)[0].samples)
+    return [_middle(sample.pixels) for sample in islice(every, count)]
+
+
+def _remove(out: Path, sample: Written) -> None:
+    """Take away a sample that was written and is one too many."""
+    for name in sample.digests:
+        (out / name).unlink()
+        if (out / name).parent != out:
+            with suppress(OSError):
+                (out / name).parent.rmdir()
 
 
 def target(facts: Facts, format: str) -> Template:
@@ -156,31 +180,9 @@ def _misfit(facts: Facts, format: str) -> str:
     return ""
 
 
-def _as_volume(pixels: NDArray[np.float64], facts: Facts) -> NDArray[np.float64]:
-    """(C, H, W) or (C, D, H, W) -> (C, slices, H, W), as adapters write it."""
-    return pixels if len(facts.tile) == 3 else pixels[:, None]
-
-
 def _middle(pixels: NDArray[np.float64]) -> NDArray[np.float64]:
     """The middle slice of a volume; a plane as it is."""
     return pixels if pixels.ndim == 3 else pixels[:, pixels.shape[1] // 2]
-
-
-def _maps_for(run: Run, path: Path | None) -> Maps:
-    """The label maps at ``path`` cut as the run's tiles were, if the run needs any.
-
-    Raises:
-        RunError: if the run needs some and none are given, or the other way round.
-    """
-    facts = run.facts
-    if facts.given != (path is not None):
-        need = "makes images for label maps" if facts.given else "takes no label maps"
-        raise RunError(need, where=run.folder, do="give --segmentation PATH" if facts.given else "leave them out")
-    if path is None:
-        return ()
-    maps = cut_maps(path, run.recipe)
-    check_known(maps, facts.labels, path)
-    return maps
 
 
 def _folder_name(seed: int, format: str, asked: Mapping[str, str], guidance: float, sieve: bool) -> str:
@@ -207,10 +209,13 @@ def claim(out: Path, manifest: dict[str, Any]) -> None:
         write_json(path, manifest)
 
 
-def _files(out: Path) -> list[Path]:
-    """Every file of samples that the label file names; a series is a folder of them."""
+def _files(out: Path, *, maps: bool = False) -> list[Path]:
+    """Every file of samples that the label file names, perhaps with their label maps; a series is a folder of them."""
+    if not (out / LABELS).is_file():
+        return []
     with (out / LABELS).open(newline="") as stream:
-        named = [out / row["file"] for row in csv.DictReader(stream)]
+        columns = ("file", "segmentation") if maps else ("file",)
+        named = [out / row[column] for row in csv.DictReader(stream) for column in columns if row.get(column)]
     return [file for path in named for file in (sorted(path.iterdir()) if path.is_dir() else [path])]
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -14,12 +15,21 @@ from numpy.typing import NDArray
 
 from augmentor.errors import RunError
 from data_adapters import Pixels, Scene, Window
-from data_adapters.atomic import write_json
+from data_adapters.atomic import read_json, write_json
+from data_adapters.errors import UserError
+from data_adapters.room import taken
 
 Value = TypeVar("Value", bound=np.generic)
 
 MIDDLE = 256
 """Side of the part of a plane that is read to judge a scene by."""
+
+TYPES = {"pixels": "float32", "valid": "bool", "labels": "int32"}
+DIMENSIONS = {"pixels": (4, 5), "valid": (3, 4), "labels": (3, 4)}
+"""Types and numbers of axes of the arrays of a store."""
+
+CODECS = {"BytesCodec", "ZstdCodec"}
+"""What stores are written with; anything else is not theirs."""
 
 AT_ONCE = 50_000_000
 """Values of a scene that are held in memory at once; a larger scene is read window by window."""
@@ -175,6 +185,26 @@ def fit_mask(mask: NDArray[np.bool_], size: tuple[int, ...], *, whole: bool) -> 
     return _pad(np.zeros((1, *shape), np.float32), small, size)[1]
 
 
+def _origin(record: dict[str, Any]) -> Origin:
+    """The way back from a line of an index.
+
+    Raises:
+        ValueError, TypeError, KeyError: if it is none.
+    """
+    origin = Origin(**{**record, "window": Window(*map(int, record["window"]))})
+    if not (isinstance(origin.scene, str) and isinstance(origin.group, str) and isinstance(origin.conditions, dict)):
+        raise TypeError("a scene, group or condition that is none")
+    return origin
+
+
+def _broken(path: Path, error: object) -> RunError:
+    return RunError(f"the tile store cannot be read ({error})", where=path, do="delete it and ingest again")
+
+
+READ = 64
+"""Tiles that are read at once."""
+
+
 class TileStore:
     """A zarr group of ``pixels`` (N, C, *size), ``valid`` and perhaps ``labels`` (N, *size); an index line a tile."""
 
@@ -190,17 +220,30 @@ class TileStore:
 
     @property
     def facts(self) -> dict[str, Any]:
-        """What ingest noted: source, template, counts."""
+        """What ingest noted: source, template, counts.
+
+        Raises:
+            RunError: if ingest did not write it to the end.
+            BrokenFile: if it cannot be read.
+        """
         if not self.finished:
             raise RunError("the tile store is unfinished", where=self.folder, do="ingest again")
-        return dict(json.loads((self.folder / "facts.json").read_text()))
+        return read_json(self.folder / "facts.json")
 
     @property
     def index(self) -> list[Origin]:
-        """Where each tile was cut, in the order of the arrays."""
+        """Where each tile was cut, in the order of the arrays.
+
+        Raises:
+            RunError: if it cannot be read.
+        """
         if self._index is None:
-            lines = (self.folder / "index.jsonl").read_text().splitlines()
-            self._index = [Origin(**{**r, "window": Window(*r["window"])}) for r in map(json.loads, lines)]
+            path = self.folder / "index.jsonl"
+            try:
+                lines = path.read_text(encoding="utf-8").split("\n")
+                self._index = [_origin(json.loads(line)) for line in lines if line]
+            except (OSError, ValueError, TypeError, KeyError) as error:
+                raise _broken(path, error) from error
         return self._index
 
     def rows(self, held_out: bool) -> list[int]:
@@ -208,17 +251,58 @@ class TileStore:
         return [n for n, origin in enumerate(self.index) if origin.held_out == held_out]
 
     def load(self, rows: list[int]) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
-        """Pixels (n, C, *size) and valid (n, *size) of some tiles."""
-        return self._array("pixels").oindex[rows], self._array("valid").oindex[rows]
+        """Pixels (n, C, *size) and valid (n, *size) of some tiles.
+
+        Raises:
+            RunError: if they cannot be read, or are no tiles of the index.
+        """
+        pixels, valid = self._some("pixels", rows), self._some("valid", rows)
+        if pixels.shape[2:] != valid.shape[1:]:
+            raise _broken(self.folder, f"pixels of {pixels.shape} and marks of {valid.shape}")
+        return pixels, valid
 
     def load_labels(self, rows: list[int]) -> NDArray[np.int32]:
-        """Label maps (n, *size) of some tiles, of a store that was written with them."""
-        return np.asarray(self._array("labels").oindex[rows])
+        """Label maps (n, *size) of some tiles, of a store that was written with them.
 
-    def _array(self, name: str) -> Any:
-        if self._group is None:
-            self._group = zarr.open_group(self.folder / "tiles.zarr", mode="r")
-        return self._group[name]
+        Raises:
+            RunError: if they cannot be read, or are no tiles of the index.
+        """
+        return self._some("labels", rows)
+
+    def _some(self, name: str, rows: list[int]) -> NDArray[Any]:
+        """Some tiles of an array."""
+        length = len(self.index)
+        try:
+            if self._group is None:
+                # The one version whose arrays this package writes: the one before knows codecs that run what they read.
+                self._group = zarr.open_group(self.folder / "tiles.zarr", mode="r", zarr_format=3)
+            array = self._group[name]
+            if array.dtype != TYPES[name] or array.ndim not in DIMENSIONS[name] or array.shape[0] != length:
+                raise ValueError(f"{name} of {array.dtype} and {array.shape}, where {length} tiles are told of")
+            if strange := {type(codec).__name__ for codec in array.metadata.codecs} - CODECS:
+                raise ValueError(f"codecs {', '.join(sorted(strange))}")
+            each = math.prod(array.shape[1:]) * array.dtype.itemsize
+            taken((len(rows) + 1) * each + math.prod(array.chunks) * array.dtype.itemsize, self.folder)
+            return np.asarray(array.oindex[rows])
+        except UserError:
+            raise
+        except Exception as error:
+            # What zarr and its codecs raise for a store that is not as it should be has no common type.
+            raise _broken(self.folder / "tiles.zarr", error) from error
+
+    def tiles(self) -> Iterator[Tile]:
+        """Every tile in turn, some in memory at once.
+
+        Raises:
+            RunError: if they cannot be read.
+        """
+        rows = range(len(self.index))
+        for first in range(0, len(rows), READ):
+            some = list(rows[first : first + READ])
+            pixels, valid = self.load(some)
+            labels = self.load_labels(some) if "labels" in self._group else None
+            for number, row in enumerate(some):
+                yield Tile(pixels[number], valid[number], None if labels is None else labels[number], self.index[row])
 
     def write(self, tiles: Iterator[Tile], channels: int, size: tuple[int, ...], *, labelled: bool = False) -> int:
         """Write tiles as they come; returns their number. The store is unfinished until ``finish``."""

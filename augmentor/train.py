@@ -15,7 +15,6 @@ from augmentor.ingest import ingest, template_of
 from augmentor.learners.corrector import NOISE, corrector
 from augmentor.learners.loop import Learner, learn
 from augmentor.learners.painter import Painter, load_tiles
-from augmentor.lock import alone_in
 from augmentor.networks import choose, device
 from augmentor.recipe import Recipe
 from augmentor.run import Facts, Run
@@ -32,8 +31,9 @@ from augmentor.t2t.conditioning import (
 )
 from augmentor.t2t.presets import PRESETS, steps
 from augmentor.t2t.text import encode_with
-from augmentor.team import Team, joined
 from augmentor.tiles import TileStore
+from augmentor.together.lock import alone_in
+from augmentor.together.team import Team, joined
 
 
 def train(

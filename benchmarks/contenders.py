@@ -23,7 +23,7 @@ from augmentor.recipe import Recipe
 from augmentor.rivals import RIVALS, RivalGame, parameters, width_for
 from augmentor.run import Facts
 from augmentor.t2t.conditioning import size
-from augmentor.team import Team
+from augmentor.together.team import Team
 from augmentor.train import describe
 
 ROOT = Path(__file__).parent.parent

@@ -20,6 +20,11 @@ class Delivery:
     pacs: str = ""
     web: str = ""
 
+    @property
+    def rewrites(self) -> bool:
+        """Whether files are written anew, with equal pixels."""
+        return self.cog or bool(self.compress)
+
     def check(self, format: str) -> None:
         """Find out before any work is done whether a wish suits the format, and whether an archive listens.
 

@@ -2,7 +2,15 @@
 
 from __future__ import annotations
 
+import errno
+import unicodedata
 from pathlib import Path
+from typing import Any
+
+
+def printable(text: str) -> str:
+    """Text with everything that a terminal would obey, or could not show, told by its code: names come from files."""
+    return "".join(c if c.isprintable() or unicodedata.category(c) == "Zs" else ascii(c)[1:-1] for c in text)
 
 
 class UserError(Exception):
@@ -14,7 +22,19 @@ class UserError(Exception):
         self.do = do
         place = f"{self.where}: " if self.where else ""
         remedy = f"; {do}" if do else ""
-        super().__init__(" ".join(f"{place}{found}{remedy}".split()))
+        super().__init__(printable(" ".join(f"{place}{found}{remedy}".split())))
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        # From a worker's process to the one that tells the user, whatever arguments a kind of error takes.
+        return _again, (type(self), self.args, self.__dict__)
+
+
+def _again(kind: type[UserError], text: tuple[str, ...], held: dict[str, Any]) -> UserError:
+    """An error of a ``kind`` that came from elsewhere."""
+    error = kind.__new__(kind)
+    error.args = text
+    error.__dict__.update(held)
+    return error
 
 
 class DataError(UserError):
@@ -31,6 +51,10 @@ class NotThisFormat(DataError):
 
 class BrokenFile(DataError):
     """The file is of a known format but cannot be read: truncated, corrupt, or not decodable."""
+
+
+class TooLarge(DataError):
+    """The file asks for more memory, or holds more slices or bands, than can be dealt with at once."""
 
 
 class NoPixels(DataError):
@@ -71,6 +95,34 @@ class OverlappingSegments(DataError):
 
 class Unwritable(DataError):
     """The result cannot be written in the format that was asked for."""
+
+
+class SystemRefused(UserError):
+    """The operating system does not let a file be read or written: no space, no permission, no such place."""
+
+    @classmethod
+    def of(cls, error: OSError, where: str | Path | None = None) -> SystemRefused:
+        """What the system said, of the file that it said it of, or ``where``; and what helps."""
+        named = where or error.filename
+        said = error.strerror or str(error)
+        return cls(said[:1].lower() + said[1:], where=named, do=REMEDIES.get(error.errno or 0, "check the place"))
+
+
+REMEDIES = {
+    errno.ENOSPC: "free space there, or choose another folder",
+    errno.EDQUOT: "free space there, or choose another folder",
+    errno.EFBIG: "choose a folder that may hold so large a file",
+    errno.EROFS: "choose a folder that may be written to",
+    errno.EACCES: "choose a place that you have the right to use",
+    errno.EPERM: "choose a place that you have the right to use",
+    errno.ENAMETOOLONG: "choose a shorter name",
+    errno.ENOTDIR: "a file stands where a folder is needed: choose another name",
+    errno.EISDIR: "a folder stands where a file is needed: choose another name",
+    errno.EEXIST: "something of that name is there: choose another name",
+    errno.ENOENT: "something was taken away meanwhile: run it again",
+    errno.EMFILE: "let this process open more files (ulimit -n)",
+    errno.EIO: "the disk is failing: choose another one",
+}
 
 
 class NotDelivered(DataError):

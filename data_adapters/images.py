@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterable, Sequence
+import math
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,8 +14,9 @@ from numpy.typing import NDArray
 from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
+from data_adapters import fixity, room
 from data_adapters.atomic import replacing
-from data_adapters.errors import BrokenFile, Unwritable, UserError
+from data_adapters.errors import BrokenFile, TooLarge, Unwritable, UserError
 from data_adapters.scene import Channel, Grid, Patch, Pixels, Provenance, Scene, Template, Window, one_each, to_stored
 
 NAME = "png"
@@ -25,6 +27,12 @@ BANDS = {
     "RGB": ("red", "green", "blue"), "RGBA": ("red", "green", "blue"),
 }  # fmt: skip
 """Colours of each mode that is worked in; the last plane of LA and RGBA says what was observed."""
+BITS = {"LA": 16, "RGB": 24, "RGBA": 32, "I;16": 16}
+"""Bits of a pixel in a PNG of each mode, at least."""
+DENSEST = 1024
+"""Pixels that a byte of a JPEG stands for, at most: a bit for each block of 8 x 8 (ITU-T T.81 G.1.2), and as much."""
+PROVENANCE = "Provenance"
+"""The text of a PNG that says who made its pixels."""
 
 
 def claims(path: Path, head: bytes) -> bool:
@@ -49,12 +57,29 @@ def _mode(image: Image.Image) -> str:
     return "L" if gray else "RGB"
 
 
+def _check_size(path: Path, image: Image.Image) -> None:
+    """Raise BrokenFile for a file too short for its picture: Pillow takes the memory before it looks for the pixels."""
+    count = math.prod(image.size)
+    if image.format == "PNG":
+        # Gray and palettes may have single bits.
+        bits = BITS.get(image.mode, 1)
+        room.held(count * bits // 8, path, packed=True)
+    elif image.format != "WEBP":
+        # WebP alone has room for a picture of one colour in some bytes, whatever its size.
+        room.held(count // DENSEST, path)
+
+
 def _open(path: Path) -> ImageScene:
     try:
         with Image.open(path) as image:
             mode, (width, height) = _mode(image), image.size
+            _check_size(path, image)
             # Pillow reads these as 8 bits without a word.
             halved = any("16" in str(tile[3]) for tile in image.tile) and mode != "I;16"
+    except UserError:
+        raise
+    except Image.DecompressionBombError as error:
+        raise TooLarge(f"is too large a picture ({error})", where=path, do="convert it to GeoTIFF") from error
     except Exception as error:
         raise BrokenFile(f"not readable as an image ({error})", where=path, do="restore it") from error
     if halved:
@@ -80,6 +105,8 @@ class ImageScene(Scene):
 
     def _stored(self) -> tuple[NDArray[Any], dict[Any, Any]]:
         """Stored values (H, W, planes), alpha last where there is one, and what else the file says."""
+        # The picture as it is decoded, and as an array in the mode that is worked in.
+        room.taken(2 * (self.shape[0] + 1) * np.dtype(self.dtype).itemsize * math.prod(self.shape[2:]), self.path)
         try:
             with Image.open(self.path) as image:
                 picture = np.array(image if _mode(image) == "I;16" else image.convert(_mode(image)))
@@ -89,7 +116,9 @@ class ImageScene(Scene):
         return picture.reshape(*picture.shape[:2], -1), said
 
     def read(self, first: int, count: int, window: Window | None = None) -> Pixels:
-        rows, columns = (window or self.plane).slices
+        window = window or self.plane
+        rows, columns = window.slices
+        room.taken(5 * self.shape[0] * window.height * window.width, self.path)
         planes = np.moveaxis(self._stored()[0], -1, 0)[:, None, rows, columns]
         values = planes[: self.shape[0]].astype(np.float32)
         valid = np.ones(values.shape, dtype=bool)
@@ -119,14 +148,50 @@ def _save(stored: NDArray[Any], destination: Path, provenance: Provenance, said:
     said = said or {}
     notes = PngInfo()
     for key, text in said.items():
-        if isinstance(text, str):
+        if isinstance(text, str) and key != PROVENANCE:
             notes.add_itxt(key, text)
-    notes.add_itxt("Provenance", json.dumps(provenance.as_dict(), default=str))
+    picture = Image.fromarray(stored[..., 0] if stored.shape[-1] == 1 else stored)
+    notes.add_itxt(PROVENANCE, fixity.as_text(provenance, _digest(picture)))
     kept = {key: said[key] for key in ("dpi", "icc_profile", "exif") if key in said}
     with replacing(destination) as temporary:
-        picture = Image.fromarray(stored[..., 0] if stored.shape[-1] == 1 else stored)
         picture.save(temporary, format="PNG", pnginfo=notes, **kept)
     return destination
+
+
+def _digest(picture: Image.Image) -> str:
+    """The digest of a picture's colours, 8 bits as RGBA, so that neither palettes nor modes count; 16 bits as gray."""
+    return fixity.digest_of(np.array(picture if _mode(picture) == "I;16" else picture.convert("RGBA")))
+
+
+def stated(path: Path) -> fixity.Stated | None:
+    """What a file says of its making.
+
+    Raises:
+        BrokenFile: if it cannot be read.
+    """
+    with _readable(path), Image.open(path) as image:
+        # Texts may lie behind the pixels, where an optimiser has put them.
+        image.load()
+        return fixity.Stated.from_text(image.info.get(PROVENANCE))
+
+
+def pixel_digest(path: Path) -> str:
+    """The digest of a file's pixels.
+
+    Raises:
+        BrokenFile: if they cannot be decoded.
+    """
+    with _readable(path), Image.open(path) as image:
+        return _digest(image)
+
+
+@contextmanager
+def _readable(path: Path) -> Iterator[None]:
+    """Say of a picture that cannot be read whose it is."""
+    try:
+        yield
+    except Exception as error:
+        raise BrokenFile(f"pixels cannot be decoded ({error})", where=path, do="restore it") from error
 
 
 def write_sample(

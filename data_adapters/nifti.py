@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import math
 import re
 import zlib
 from collections.abc import Iterable, Iterator, Sequence
@@ -14,13 +15,15 @@ from typing import Any
 
 import nibabel
 import numpy as np
-from nibabel.nifti1 import Nifti1Image, Nifti1Pair
+from nibabel.nifti1 import Nifti1Extension, Nifti1Image, Nifti1Pair
 from nibabel.nifti2 import Nifti2Image, Nifti2Pair
+from nibabel.spatialimages import HeaderDataError
 from numpy.typing import NDArray
 
+from data_adapters import fixity, room
 from data_adapters.anatomy import PATIENT, Axes, affine_of
 from data_adapters.atomic import replacing
-from data_adapters.errors import BrokenFile, NotThisFormat, Unwritable, UserError
+from data_adapters.errors import BrokenFile, NotThisFormat, TooLarge, Unwritable, UserError
 from data_adapters.scene import (
     Channel,
     Grid,
@@ -45,6 +48,8 @@ LABEL = 1002
 """NIFTI_INTENT_LABEL (nifti1.h): values are indices."""
 FAR = 100
 """Distance between the volumes of a 4-D file, in their own lengths."""
+COMMENT = 6
+"""NIFTI_ECODE_COMMENT (nifti1.h): an extension that is plain text."""
 OF_TIMING = ("slice_code", "slice_start", "slice_end", "slice_duration")
 """When each slice was acquired, which slices put between others were not."""
 NIFTI_1 = {b"n+1\0": Nifti1Image, b"ni1\0": Nifti1Pair}
@@ -96,9 +101,50 @@ def _open(path: Path) -> NiftiScene:
         raise NotThisFormat(
             f"holds {len(image.shape)}-D data of type {image.get_data_dtype()}", where=path, do="use 3-D or 4-D numbers"
         )
+    _check_size(path, image)
+    try:
+        return _scene(path, image)
+    except (ValueError, LookupError, ArithmeticError, HeaderDataError) as error:
+        raise BrokenFile(
+            f"a header value makes no sense ({error})", where=path, do="restore it from its source"
+        ) from error
+
+
+def _check_size(path: Path, image: Any) -> None:
+    """Raise UserError unless the file is long enough for the pixels that its header speaks of."""
+    if min(image.shape) < 1:
+        raise BrokenFile(f"says that it is {image.shape} voxels", where=path, do="restore it from its source")
+    pixels = _pixel_file(path, image)
+    if not pixels.is_file():
+        raise BrokenFile(f"has no {pixels.name} beside it", where=path, do="put the two files of the pair together")
+    room.held(math.prod(image.shape) * image.get_data_dtype().itemsize, pixels, packed=_packed(pixels))
+    if math.prod(image.shape[2:]) > room.MOST_SLICES:
+        raise TooLarge(f"holds {math.prod(image.shape[2:])} slices", where=path, do="split it")
+
+
+def _pixel_file(path: Path, image: Any) -> Path:
+    """The file itself; of a pair, the other one."""
+    return Path(image.file_map["image"].filename or path)
+
+
+def _packed(path: Path) -> bool:
+    with path.open("rb") as stream:
+        return stream.read(2) == GZIP
+
+
+def _scene(path: Path, image: Any) -> NiftiScene:
+    """The scene of a header.
+
+    Raises:
+        ValueError, LookupError, ArithmeticError, HeaderDataError: if a value makes no sense.
+    """
     header = image.header
     axes = Axes.of(image.affine)
     zooms = [abs(float(header.get_zooms()[axis])) for axis in axes.order]
+    slope, intercept = _scaling(image)
+    if not np.isfinite([*zooms, *image.affine.ravel(), slope, intercept]).all():
+        raise ValueError("a spacing, affine or scaling that is no number")
+    working_dtype(image.get_data_dtype(), slope, intercept)
     volumes = int(np.prod(image.shape[3:], dtype=int))
     depth = image.shape[2] * volumes
     unit = str(header.get_xyzt_units()[0])
@@ -171,6 +217,7 @@ class NiftiScene(Scene):
     def _read(self, first: int, count: int, window: Window) -> Pixels:
         """``count`` slices of the file itself."""
         rows, columns = window.slices
+        room.taken(8 * count * window.height * window.width, self.path)
         image = _load(self.path)
         with _readable(self.path):
             shown = self._shown(_stored(self.path, self.path.stat().st_mtime_ns))
@@ -261,10 +308,14 @@ class NiftiScene(Scene):
             shown[region] = np.where(patch.made[0], fresh, shown[region])
             shown_made[region] |= patch.made[0].astype(np.uint8)
         filled = _alike(image, raw, self.steps, slope, intercept)
-        filled.header["descrip"] = f"partly synthetic: {provenance.tool} {provenance.version}".encode()[:79]
+        _sign(filled, raw, "partly synthetic", provenance)
         mask_path = destination.with_name(f"{_stem(destination)}_made{destination.name[len(_stem(destination)) :]}")
         written = [_save(filled, destination)]
-        return [*written, _save(_alike(image, made, self.steps), mask_path)] if marked else written
+        if not marked:
+            return written
+        mask = _alike(image, made, self.steps)
+        _sign(mask, made, "what was made", provenance)
+        return [*written, _save(mask, mask_path)]
 
 
 @contextmanager
@@ -272,6 +323,8 @@ def _readable(path: Path) -> Iterator[None]:
     """Say of pixels that cannot be read whose they are."""
     try:
         yield
+    except UserError:
+        raise
     except Exception as error:
         raise BrokenFile(f"pixels cannot be read ({error})", where=path, do="restore it from its source") from error
 
@@ -279,7 +332,11 @@ def _readable(path: Path) -> Iterator[None]:
 @lru_cache(maxsize=2)
 def _stored(path: Path, changed: int) -> NDArray[Any]:
     """Stored values as they lie in the file: mapped, or unpacked once for all the windows that are read."""
-    return np.asanyarray(_load(path).dataobj.get_unscaled())
+    image = _load(path)
+    if _packed(_pixel_file(path, image)):
+        # nibabel takes the memory that a header asks for before it looks for the pixels; what is mapped takes none.
+        room.taken(math.prod(image.shape) * image.get_data_dtype().itemsize, path)
+    return np.asanyarray(image.dataobj.get_unscaled())
 
 
 def _stem(path: Path) -> str:
@@ -321,6 +378,47 @@ def _save(image: Any, destination: Path) -> Path:
     return destination
 
 
+def _sign(image: Any, raw: NDArray[Any], what: str, provenance: Provenance) -> None:
+    """Say in a header who made its pixels: in ``descrip`` for people, in an extension for machines.
+
+    A header has room for 79 letters and no provenance; comments (code 6, nifti1.h) may be of any length.
+    """
+    image.header["descrip"] = f"{what}: {provenance.tool} {provenance.version}".encode()[:79]
+    text = fixity.as_text(provenance, fixity.digest_of(raw.T)).encode()
+    extensions = image.header.extensions
+    # Of a file that was filled before, the new statement takes the place of the old one.
+    extensions[:] = [extension for extension in extensions if _statement(extension) is None]
+    extensions.append(Nifti1Extension("comment", text))
+
+
+def _statement(extension: Any) -> fixity.Stated | None:
+    """What ``_sign`` wrote; None of any other extension."""
+    if extension.get_code() != COMMENT:
+        return None
+    content = extension.get_content()
+    return fixity.Stated.from_text(content.rstrip(b"\0").decode(errors="replace") if isinstance(content, bytes) else "")
+
+
+def stated(path: Path) -> fixity.Stated | None:
+    """What a file says of its making.
+
+    Raises:
+        BrokenFile: if it is no readable NIfTI.
+    """
+    found = [_statement(extension) for extension in _load(path).header.extensions]
+    return next((statement for statement in reversed(found) if statement is not None), None)
+
+
+def pixel_digest(path: Path) -> str:
+    """The digest of a file's stored values, the first axis running fastest as it does in the file.
+
+    Raises:
+        BrokenFile: if they cannot be read.
+    """
+    with _readable(path):
+        return fixity.digest_of(np.asanyarray(_load(path).dataobj.get_unscaled()).T)
+
+
 def write_sample(
     stem: Path, values: NDArray[np.floating[Any]], template: Template, provenance: Provenance
 ) -> list[Path]:
@@ -339,5 +437,5 @@ def write_sample(
     image = (Nifti2Image if max(stored.shape) > 32767 else Nifti1Image)(stored, affine)
     image.header.set_xyzt_units("mm" if template.unit == "mm" else 0)
     image.header.set_slope_inter(template.slope, template.intercept)
-    image.header["descrip"] = f"synthetic: {provenance.tool} {provenance.version}".encode()[:79]
+    _sign(image, stored, "synthetic", provenance)
     return [_save(image, stem.with_name(stem.name + ".nii.gz"))]

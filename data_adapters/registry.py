@@ -14,7 +14,7 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from data_adapters.errors import NoPixels, NothingFound, NotThisFormat, Unwritable, UserError
+from data_adapters.errors import NoPixels, NothingFound, NotThisFormat, SystemRefused, Unwritable, UserError
 from data_adapters.scene import Provenance, Scene, Template
 
 GROUP = "augmentor.adapters"
@@ -163,10 +163,16 @@ def _files(folder: Path) -> list[Path]:
 
     Raises:
         NothingFound: if the path does not exist.
+        SystemRefused: if it cannot be looked at.
     """
-    if folder.is_file():
-        return [folder]
-    if not folder.exists():
+    try:
+        if folder.is_file():
+            return [folder]
+        there = folder.exists()
+    except OSError as error:
+        # A name that no file system has room for, or a place that may not be looked into.
+        raise SystemRefused.of(error, folder) from error
+    if not there:
         raise NothingFound("no such file or folder", where=folder, do="check the path")
     found = (p for p in folder.rglob("*") if p.is_file())
     return sorted(p for p in found if not any(part.startswith(".") for part in p.relative_to(folder).parts))
@@ -182,6 +188,12 @@ def _owner(file: Path) -> str | None:
         if module.claims(file, head):
             return name
     return None
+
+
+def owner(file: Path) -> Adapter | None:
+    """The adapter whose format a file's content is in; None where it is in none."""
+    name = _owner(file)
+    return None if name is None else adapters()[name]
 
 
 def named_as(file: Path) -> str | None:

@@ -104,13 +104,15 @@ class Provenance:
     index: int = 0
     conditions: Mapping[str, str] = field(default_factory=dict)
     source: str = ""
+    guidance: float = 1.0
 
     def as_dict(self) -> dict[str, Any]:
         return {"synthetic": True, **asdict(self), "conditions": dict(self.conditions)}
 
     def digest(self, *parts: object) -> str:
         """A hex digest of what was made and how; equal for a rerun, so that a rerun gives equal UIDs."""
-        text = repr([self.recipe, self.checkpoint, self.seed, self.index, self.source, *parts])
+        asked = [sorted(self.conditions.items()), self.guidance]
+        text = repr([self.recipe, self.checkpoint, self.seed, self.index, self.source, asked, *parts])
         return hashlib.sha256(text.encode()).hexdigest()
 
 
@@ -296,16 +298,23 @@ def one_each(files: Sequence[Path], open_one: Callable[[Path], Scene]) -> tuple[
 
 
 def working_dtype(stored: np.dtype[Any], slope: float = 1.0, intercept: float = 0.0) -> type[np.floating[Any]]:
-    """The float type from whose physical values every stored value comes back: float32 where it can, else float64."""
+    """The float type from whose physical values every stored value comes back: float32 where it can, else float64.
+
+    Raises:
+        ValueError: if there is no such type.
+    """
     if stored.kind == "f":
         plain = slope == 1 and intercept == 0
         return np.float32 if stored.itemsize <= 4 and plain else np.float64
-    if stored.itemsize > 2:
-        return np.float64
     limits = np.iinfo(stored)
     largest = max(abs(limits.min * slope + intercept), abs(limits.max * slope + intercept))
+    if not largest < float(np.finfo(np.float64).max):
+        raise ValueError(f"a slope of {slope:g} and an intercept of {intercept:g} lead beyond every number")
+    if stored.itemsize > 2:
+        return np.float64
     # Half of a float32's last digit, with room for the rounding of the arithmetic itself, against half a count.
-    return np.float32 if largest * 2.0**-22 < abs(slope) else np.float64
+    fine = largest * 2.0**-22 < abs(slope) and largest < float(np.finfo(np.float32).max)
+    return np.float32 if fine else np.float64
 
 
 def to_physical(stored: NDArray[Any], slope: float = 1.0, intercept: float = 0.0) -> NDArray[np.floating[Any]]:

@@ -74,7 +74,7 @@ def recipe(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def run(discs: Path, recipe: Path, tmp_path_factory: pytest.TempPathFactory) -> Run:
-    changes = (*SHORT, "game.images=4000", "game.warm_start=0.9", "game.judge_alone=0.02")
+    changes = (*SHORT, "game.images=5000", "game.warm_start=0.9", "game.judge_alone=0.02")
     return train(recipe, data=discs / "images", changes=changes, runs=tmp_path_factory.mktemp("runs"))
 
 
@@ -90,7 +90,7 @@ def brightness(folder: Path) -> float:
 def test_samples_follow_what_is_asked(run: Run, tmp_path: Path, small: dict[str, str], large: dict[str, str]) -> None:
     """Larger discs are brighter on the whole, and further guidance goes further."""
     low, high, further = (
-        brightness(synthesize(24, run=run.folder, out=tmp_path / name, condition=asked, guidance=guidance))
+        brightness(synthesize(64, run=run.folder, out=tmp_path / name, condition=asked, guidance=guidance))
         for name, asked, guidance in (("low", small, 1.0), ("high", large, 1.0), ("further", large, 2.0))
     )
     assert low < high < further

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 from torch.nn.utils import clip_grad_norm_
 
-from augmentor.team import ALONE, Team
+from augmentor.together.team import ALONE, Team
 
 
 def descend(optimiser: torch.optim.Optimizer, losses: Iterable[Tensor], clip: float, team: Team = ALONE) -> None:

@@ -7,7 +7,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from augmentor.team import Part
+from augmentor.together.team import Part
 
 
 class Draws:

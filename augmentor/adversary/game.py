@@ -32,7 +32,7 @@ from augmentor.t2t.discriminator import Discriminator, Logits
 from augmentor.t2t.generator import Generator
 from augmentor.t2t.inference import Inference
 from augmentor.t2t.presets import Preset
-from augmentor.team import ALONE, Part, Tally
+from augmentor.together.team import ALONE, Part, Tally
 
 PENALTY_EVERY = 4
 """The gradient penalty runs on every 4th step at 4 times the weight (lazy regularisation, StyleGAN2)."""
@@ -127,6 +127,7 @@ class Rules:
     discriminator_rate: float = 5e-4
     condition_drop: float = 0.1
     average_half_life: float = 1_000
+    precision: str = "float32"
 
 
 class Game(nn.Module):
@@ -291,6 +292,11 @@ class Game(nn.Module):
             variances = torch.cat([posterior.log_variance for posterior in posteriors]).exp()
             generator.prior.fit(means, variances, tiles.conditions)
 
+    def _quickly(self) -> torch.autocast:
+        """Sums of products as precise as the rules say."""
+        where = self.running.device.type
+        return torch.autocast(where, torch.bfloat16, enabled=self.rules.precision == "bfloat16")
+
     def _bands(self) -> list[Bands]:
         """Of every network that looks at images."""
         return [network.bands for network in (self.discriminator, self.inference, self.average_inference)]
@@ -324,8 +330,9 @@ class Game(nn.Module):
 
     def _reconstruct(self, share: Share, kl_weight: float, tally: Tally) -> Tensor:
         batch = share.batch
-        posterior = self.inference(batch.shown)
-        remade = self.generator(posterior.draw(share.noise), batch.conditions, batch.context)
+        with self._quickly():
+            posterior = self.inference(batch.shown).exact()
+            remade = self.generator(posterior.draw(share.noise), batch.conditions, batch.context).float()
         reconstruction = masked_l1(remade, batch.pixels, batch.valid, share.whole)
         divergence = posterior.divergence().mean() * share.part.weight
         tally.add(reconstruction=reconstruction, kl=divergence)
@@ -343,7 +350,9 @@ class Game(nn.Module):
     def _fake(self, share: Share) -> Tensor:
         """A fake for each real tile, through its mask."""
         codes = share.batch.conditions
-        return self.generator(self.generator.prior(share.noise, codes), codes, share.batch.context) * share.batch.valid
+        latents = self.generator.prior(share.noise, codes)
+        with self._quickly():
+            return self.generator(latents, codes, share.batch.context).float() * share.batch.valid
 
     @torch.no_grad()
     def _unheld(self, share: Share) -> Tensor:
@@ -386,7 +395,8 @@ class Game(nn.Module):
         if not self.rules.superresolution_weight:
             return 0.0
         batch = share.batch
-        remade = self.generator.sharpen(batch.shown)
+        with self._quickly():
+            remade = self.generator.sharpen(batch.shown).float()
         return self.rules.superresolution_weight * masked_l1(remade, batch.pixels, batch.valid, share.whole)
 
     def _discriminator_loss(self, share: Share, fake: Tensor, draws: Draws) -> tuple[Tensor, Logits, Logits]:
@@ -397,7 +407,8 @@ class Game(nn.Module):
         def judge(x: Tensor) -> Logits:
             return self.discriminator(x, both, GROUP, context)
 
-        logits = judge(shown)
+        with self._quickly():
+            logits = judge(shown).exact()
         real_logits, fake_logits = _halves(logits)
         loss = LOSSES[self.rules.loss].discriminator(real_logits, fake_logits)
         if self.rules.lecam_weight:
@@ -407,7 +418,9 @@ class Game(nn.Module):
                 penalty = penalties.exact(judge, shown, self.gamma.gamma)
             else:
                 noise = draws.normal(*shown.shape).to(shown)
-                penalty = penalties.approximate(logits, judge, shown, self.gamma.gamma, noise)
+                # A difference so small is all rounding in bfloat16.
+                before = judge(shown) if self.rules.precision == "bfloat16" else logits
+                penalty = penalties.approximate(before, judge, shown, self.gamma.gamma, noise)
             # The mean over real and fake together is half of R1 + R2.
             loss = loss + 2 * PENALTY_EVERY * penalty
         return loss * share.part.weight, real_logits, fake_logits
@@ -416,8 +429,8 @@ class Game(nn.Module):
         """Fakes are held against what was just said of the real tiles, which saves judging these again."""
         shown, context = self._augmented(fake, share.batch.context, draws)
         self.discriminator.requires_grad_(False)
-        with parametrize.cached():
-            fake_logits = self.discriminator(shown, share.batch.conditions, GROUP, context)
+        with parametrize.cached(), self._quickly():
+            fake_logits = self.discriminator(shown, share.batch.conditions, GROUP, context).exact()
         self.discriminator.requires_grad_(True)
         self.freeze(self.frozen)
         return LOSSES[self.rules.loss].generator(real_logits, fake_logits) * share.part.weight

@@ -21,6 +21,7 @@ from augmentor.scaling import Scaling
 from augmentor.segmentation import check_known
 from augmentor.t2t.conditioning import ClassCondition, Condition
 from augmentor.tiles import TileStore
+from augmentor.together.workers import HERE, Workers
 from augmentor.train import describe
 
 FEWEST = 12
@@ -89,7 +90,9 @@ class Sets:
         return next((known for known in self.conditions if isinstance(known, ClassCondition)), None)
 
 
-def of_run(run: Run, real: Path | None, synthetic: Path | None, n: int, seed: int, store: Path) -> Sets:
+def of_run(
+    run: Run, real: Path | None, synthetic: Path | None, n: int, seed: int, store: Path, hands: Workers = HERE
+) -> Sets:
     """A run's own real tiles, or those at ``real``, beside ``n`` samples of it, or the images at ``synthetic``.
 
     A run that makes images for label maps is given those of the tiles that are trained on, in an order drawn by
@@ -104,9 +107,9 @@ def of_run(run: Run, real: Path | None, synthetic: Path | None, n: int, seed: in
     recipe = run.recipe
     if real is not None:
         recipe = recipe.model_copy(update={"data": recipe.data.model_copy(update={"path": real})})
-    tiles = ingest(recipe, store)
+    tiles = ingest(recipe, store, hands)
     if synthetic is not None:
-        return _beside(tiles, recipe, facts, _images(synthetic, recipe, facts.scaling))
+        return _beside(tiles, recipe, facts, _images(synthetic, recipe, facts.scaling, hands))
     rows = tiles.rows(held_out=False)
     _, valid = tiles.load(rows)
     given: Maps = ()
@@ -131,15 +134,15 @@ def _made(drawn: Sequence[Sample], shown: NDArray[np.bool_], facts: Facts) -> Si
     return Side(planes(unit, shown), names, tuple(sample.conditions for sample in drawn), names, labels)
 
 
-def of_folders(recipe: Recipe, synthetic: Path, store: Path) -> Sets:
+def of_folders(recipe: Recipe, synthetic: Path, store: Path, hands: Workers = HERE) -> Sets:
     """The recipe's images, a part of them held out, beside the images at ``synthetic``.
 
     Raises:
         UserError: if nothing there can be read, or there is too little of it.
     """
-    tiles = ingest(recipe, store)
+    tiles = ingest(recipe, store, hands)
     facts = describe(recipe, tiles)
-    return _beside(tiles, recipe, facts, _images(synthetic, recipe, facts.scaling))
+    return _beside(tiles, recipe, facts, _images(synthetic, recipe, facts.scaling, hands))
 
 
 def _beside(tiles: TileStore, recipe: Recipe, facts: Facts, made: Side) -> Sets:
@@ -206,7 +209,7 @@ def _rows(recipe: Recipe) -> tuple[labels.Row, ...]:
     return tuple(labels.read(path, ()).values()) if path else ()
 
 
-def _images(path: Path, recipe: Recipe, scaling: Scaling) -> Side:
+def _images(path: Path, recipe: Recipe, scaling: Scaling, hands: Workers) -> Side:
     """The images at a path, cut as the recipe cuts, with what a label file beside them says of its conditions.
 
     Such a file says what is an image at all: a contact sheet, or a label map, is none.
@@ -214,7 +217,7 @@ def _images(path: Path, recipe: Recipe, scaling: Scaling) -> Side:
     said = _said(path, recipe)
     found = [
         (tile.pixels, tile.valid, f"{scene.name}, slice {tile.origin.slice}", said.get(scene.path, {}))
-        for scene, tile in cut_images(path, recipe, said)
+        for scene, tile in cut_images(path, recipe, said, hands)
     ]
     if not found:
         raise TooLittleData("no image could be cut", where=path, do="give images as large as the recipe's tiles")

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from itertools import groupby
+from collections.abc import Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -31,6 +31,13 @@ FEWEST = 1 / 16
 """Part of them that is to come through."""
 
 
+class Passed(NamedTuple):
+    """Samples that came through a sieve, and how many of the others were copies."""
+
+    samples: list[Sample]
+    copies: int
+
+
 class Sieve:
     """What a run's samples are held against: its own real images.
 
@@ -54,24 +61,11 @@ class Sieve:
         self.real = random_convolutional(torch.from_numpy(train))
         self.least = float(np.quantile(self._realism(held_out), limits.unlike))
 
-    def __call__(self, drawn: Iterator[Sample]) -> Iterator[Sample]:
-        """Those of ``drawn`` that come through.
-
-        Raises:
-            RunError: if hardly any does.
-        """
-        seen = came = copies = 0
-        for _, group in groupby(drawn, key=lambda sample: sample.index // TOGETHER):
-            block = list(group)
-            copied, unlike = self._dropped(block)
-            copies += int(copied.sum())
-            for sample, out in zip(block, copied | unlike, strict=True):
-                seen += 1
-                if not out:
-                    came += 1
-                    yield sample
-                if seen % PATIENCE == 0:
-                    self._check(seen, came, copies)
+    def let_through(self, block: Sequence[Sample]) -> Passed:
+        """Those of a block that are no copies and look like something real, and how many were copies."""
+        copied, unlike = self._dropped(list(block))
+        kept = [sample for sample, out in zip(block, copied | unlike, strict=True) if not out]
+        return Passed(kept, int(copied.sum()))
 
     def _dropped(self, block: list[Sample]) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
         """Which of these are copies, and which are like nothing real."""
@@ -84,8 +78,26 @@ class Sieve:
     def _realism(self, seen: NDArray[np.float32]) -> NDArray[np.float64]:
         return realism(random_convolutional(torch.from_numpy(seen)), self.real)
 
-    def _check(self, seen: int, came: int, copies: int) -> None:
-        said = f"{came} of {seen} samples came through: {copies} were copies, {seen - came - copies} like nothing real"
+
+class Patience:
+    """Counts what comes through a run's sieve, says it from time to time, and gives up where hardly anything does."""
+
+    def __init__(self, run: Run) -> None:
+        self.run = run
+        self.seen = self.came = self.copies = 0
+
+    def count(self, seen: int, came: int, copies: int) -> None:
+        """Take in a block.
+
+        Raises:
+            RunError: if hardly any sample of many came through.
+        """
+        before, self.seen = self.seen, self.seen + seen
+        self.came, self.copies = self.came + came, self.copies + copies
+        if before // PATIENCE == self.seen // PATIENCE:
+            return
+        unlike = self.seen - self.came - self.copies
+        said = f"{self.came} of {self.seen} samples came through: {self.copies} were copies, {unlike} like nothing real"
         note(said)
-        if came < FEWEST * seen:
+        if self.came < FEWEST * self.seen:
             raise RunError(said, where=self.run.folder, do="train longer, or otherwise; augmentor evaluate says why")

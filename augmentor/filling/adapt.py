@@ -12,7 +12,7 @@ from augmentor.networks import device, load_generator
 from augmentor.progress import progress
 from augmentor.recipe import Game, Model
 from augmentor.run import Facts, Run
-from augmentor.team import Team
+from augmentor.together.team import Team
 
 TILES = 24_000
 """Hidden parts that are learned from, at most."""

@@ -29,11 +29,20 @@ class Checkpoints:
         self.keep = keep
 
     def put(self, seen: int, state: dict[str, Any]) -> None:
-        """Write a state, and remove what is older than the newest ``keep``."""
+        """Write a state, and remove what is older than the newest ``keep``.
+
+        Raises:
+            SystemRefused: if there is no room for it; those before stay.
+        """
         path = self.folder / f"{seen:012d}.pt"
-        with replacing(path) as temporary:
-            torch.save({"images": seen, **state}, temporary)
-            _to_disk(temporary)
+        with replacing(path) as temporary, temporary.open("wb") as stream:
+            try:
+                torch.save({"images": seen, **state}, stream)
+            except RuntimeError as error:
+                # What torch makes of a full disk; its cause says so.
+                raise error.__context__ if isinstance(error.__context__, OSError) else error from None
+            stream.flush()
+            os.fsync(stream.fileno())
         _to_disk(self.folder)
         for old in self._found()[: -self.keep]:
             old.unlink()

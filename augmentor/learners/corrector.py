@@ -23,8 +23,8 @@ from augmentor.networks import build_generator, quickly, save, take_over
 from augmentor.recipe import Game, Recipe
 from augmentor.run import Facts, Run
 from augmentor.t2t.generator import Generator
-from augmentor.team import ALONE, Part, Tally, Team
 from augmentor.tiles import TileStore
+from augmentor.together.team import ALONE, Part, Tally, Team
 
 RATE = 5e-3
 CLIP = 1.0

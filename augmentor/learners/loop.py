@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping
 from contextlib import nullcontext
 from typing import Any, Protocol
 
@@ -14,10 +15,10 @@ from augmentor.learners.checkpoints import Checkpoints, best, least, note_best
 from augmentor.learners.curves import Curves
 from augmentor.learners.health import Complaint, Watch, broken
 from augmentor.learners.stopping import Stop, stopping
-from augmentor.progress import note, progress
+from augmentor.progress import NO_FIGURES, note, progress
 from augmentor.recipe import Recipe
 from augmentor.run import Run
-from augmentor.team import Team
+from augmentor.together.team import Team
 
 LOG_EVERY = 500
 """Tiles between lines of the log."""
@@ -76,6 +77,7 @@ class Course:
         self.seen = 0
         self.back = 0
         self.clocks = Clocks()
+        self.curves: Curves | None = None
 
     @property
     def leads(self) -> bool:
@@ -86,7 +88,7 @@ class Course:
         total = self.recipe.game.images
         self._take_up()
         self._say("training")
-        shown = progress(f"train {self.run.name}", total, self.seen) if self.leads else nullcontext(lambda *_: None)
+        shown = progress(f"train {self.run.name}", total, self.seen) if self.leads else nullcontext(_unseen)
         with stopping() as stop, shown as advance:
             while self.seen < total:
                 try:
@@ -98,10 +100,11 @@ class Course:
                     self._answer(complaint)
                     continue
                 self._go_on(act, figures)
-                advance(self.seen, act)
+                advance(self.seen, act, figures)
                 self._heed(stop)
         self._say("finished")
-        self.curves.close()
+        if self.curves:
+            self.curves.close()
 
     def _go_on(self, act: str, figures: dict[str, float]) -> None:
         """Count a step, and log, look and keep where it is time to."""
@@ -213,29 +216,34 @@ class Course:
         if state is None:
             return False
         try:
+            self.seen, back = int(state["images"]), int(state["back"])
             self.learner.restore(state["learner"])
             self.watch.restore(state["watch"])
             self.clocks = Clocks(**state["clocks"])
             self.learner.team = self.learner.team.in_parts(max(self.learner.team.parts, state["parts"]))
         except Exception as error:
             raise RunError(
-                f"checkpoint of {state['images']} tiles is none of this recipe ({error})",
+                f"a checkpoint is none of this recipe ({error})",
                 where=self.checkpoints.folder,
                 do="train anew",
             ) from error
-        self.seen = int(state["images"])
-        self.back = max(self.back, int(state["back"]))
+        self.back = max(self.back, back)
         return True
 
     def _log(self, record: dict[str, Any]) -> None:
         if self.leads:
             line = {"images": self.seen, **record, **self.clocks.state()}
             self.run.log(line)
-            self.curves.add(line)
+            if self.curves:
+                self.curves.add(line)
 
     def _say(self, state: str, why: str = "") -> None:
         if self.leads:
             self.run.say(state, self.seen, self.recipe.game.images, why)
+
+
+def _unseen(done: int, note: str = "", figures: Mapping[str, float] = NO_FIGURES) -> None:
+    """What the others of a team show."""
 
 
 class Clocks:

@@ -16,8 +16,8 @@ from augmentor.recipe import Recipe
 from augmentor.run import Facts, Run
 from augmentor.segmentation import to_channels
 from augmentor.t2t.conditioning import encode
-from augmentor.team import ALONE, Team
 from augmentor.tiles import TileStore
+from augmentor.together.team import ALONE, Team
 
 FIT_EVERY = 2_000
 """Tiles between fits of the latent prior."""
@@ -51,6 +51,11 @@ class Painter:
         else:
             self.game.hide_bands()
         self.game.to(place)
+        if recipe.game.channels_last:
+            self.game.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        if recipe.game.compile:
+            for network in (self.game.generator, self.game.inference, self.game.discriminator):
+                network.compile()
         self.team = team
         self.mirror = Mirror(self.tiles.some(LOOKED_AT), None if held_out is None else held_out[:LOOKED_AT].to(place))
 

@@ -22,6 +22,10 @@ class Logits(NamedTuple):
     image: Tensor
     tokens: list[Tensor]
 
+    def exact(self) -> Logits:
+        """The same in float32, for losses."""
+        return Logits(self.image.float(), [tokens.float() for tokens in self.tokens])
+
 
 class Discriminator(nn.Module):
     """(B, channels, *tile), (B, K) condition codes [, (B, context, *tile)] -> ``Logits``.

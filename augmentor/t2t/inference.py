@@ -20,6 +20,10 @@ class Posterior(NamedTuple):
     mean: Tensor
     log_variance: Tensor
 
+    def exact(self) -> Posterior:
+        """The same in float32."""
+        return Posterior(self.mean.float(), self.log_variance.float())
+
     def draw(self, noise: Tensor) -> Tensor:
         """mean + standard deviation · noise (Kingma and Welling 2014)."""
         return self.mean + torch.exp(0.5 * self.log_variance) * noise

@@ -34,12 +34,14 @@ class HeldSpectrum(nn.Module):
 
     def forward(self, weight: Tensor) -> Tensor:
         matrix = weight.flatten(1)
-        if self.training:
-            right = self._iterate(matrix)
-        else:
-            with torch.no_grad():
-                right = nn.functional.normalize(self.left @ matrix, dim=0)
-        sigma = self.left.clone() @ (matrix @ right.clone())
+        # A norm that is rounded to eight bits holds nothing.
+        with torch.autocast(weight.device.type, enabled=False):
+            if self.training:
+                right = self._iterate(matrix)
+            else:
+                with torch.no_grad():
+                    right = nn.functional.normalize(self.left @ matrix, dim=0)
+            sigma = self.left.clone() @ (matrix @ right.clone())
         return weight * (self.initial / sigma)
 
 

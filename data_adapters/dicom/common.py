@@ -14,10 +14,10 @@ from pydicom.uid import ExplicitVRLittleEndian, generate_uid
 
 from data_adapters.atomic import replacing
 from data_adapters.dicom import decode
+from data_adapters.dicom.fixity import MAKER, statement
 from data_adapters.scene import Provenance
 
 IMPLEMENTATION = generate_uid(entropy_srcs=["t2t-augmentor", "implementation"])
-MAKER = "t2t-augmentor"
 SYNTHESIZING = ("109100", "DCM", "Synthesizing Equipment")
 
 
@@ -35,14 +35,15 @@ def code(value: str, scheme: str, meaning: str) -> Dataset:
     return item
 
 
-def contribution(provenance: Provenance, purpose: Dataset) -> Dataset:
-    """An item of ContributingEquipmentSequence naming tool, version and checkpoint (PS3.3 C.12.1)."""
+def contribution(provenance: Provenance, purpose: Dataset, pixels: str) -> Dataset:
+    """An item of ContributingEquipmentSequence naming tool, version, checkpoint and the digest of the ``pixels``, empty
+    where none is known (PS3.3 C.12.1)."""
     item = Dataset()
     item.PurposeOfReferenceCodeSequence = [purpose]
     item.Manufacturer = MAKER
     item.ManufacturerModelName = provenance.method[:64]
     item.SoftwareVersions = [provenance.version, f"checkpoint {provenance.checkpoint[:16] or 'none'}"]
-    item.ContributionDescription = f"recipe {provenance.recipe[:16] or 'none'}, seed {provenance.seed}"
+    item.ContributionDescription = statement(provenance, pixels)
     return item
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import struct
 import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -13,16 +15,22 @@ from numpy.typing import NDArray
 from pydicom import dcmread
 from pydicom.dataelem import DataElement
 from pydicom.dataset import Dataset, FileDataset
+from pydicom.errors import BytesLengthException
+from pydicom.filereader import read_file_meta_info
 from pydicom.pixels.decoders.base import get_decoder
 from pydicom.pixels.processing import apply_color_lut, apply_modality_lut, convert_color_space
 from pydicom.uid import UID, ExplicitVRBigEndian, ExplicitVRLittleEndian, ImplicitVRLittleEndian, RLELossless
 
-from data_adapters.dicom import jpeg12
+from data_adapters import room
+from data_adapters.dicom import jpeg
 from data_adapters.dicom.geometry import normal
-from data_adapters.errors import BrokenFile
+from data_adapters.errors import BrokenFile, UserError
 from data_adapters.scene import to_physical, working_dtype
 
-jpeg12.register()
+jpeg.register()
+
+SMALLEST = 72
+"""Bytes of a compressed frame, at least: the head of its item, and that of an RLE codestream (PS3.5 G.5)."""
 
 
 @contextmanager
@@ -33,6 +41,16 @@ def lenient() -> Iterator[None]:
         yield
 
 
+def _check_deflated(path: Path) -> None:
+    """Raise TooLarge for a data set that unpacks to more than memory: pydicom unpacks all of it at once."""
+    if path.stat().st_size * room.DENSEST <= room.memory() * room.PART:
+        return
+    meta = read_file_meta_info(path)
+    if UID(str(meta.get("TransferSyntaxUID", ""))).is_deflated:
+        # Preamble, magic, and the element that says how long the rest of the meta group is (PS3.10 7.1).
+        room.inflated(path, 128 + 4 + 12 + int(meta.get("FileMetaInformationGroupLength", 0)))
+
+
 def read_header(path: Path, *, pixels: bool = False) -> FileDataset:
     """The data set of a file, without its pixels unless asked. A missing preamble or meta group is forgiven.
 
@@ -41,7 +59,10 @@ def read_header(path: Path, *, pixels: bool = False) -> FileDataset:
     """
     try:
         with lenient():
+            _check_deflated(path)
             dataset = dcmread(path, stop_before_pixels=not pixels, force=True)
+    except UserError:
+        raise
     except Exception as error:
         raise BrokenFile(f"not readable as DICOM ({error})", where=path, do="restore it from its source") from error
     if "TransferSyntaxUID" not in dataset.file_meta:
@@ -51,10 +72,31 @@ def read_header(path: Path, *, pixels: bool = False) -> FileDataset:
     return dataset
 
 
+NONSENSE = (ValueError, TypeError, AttributeError, LookupError, ArithmeticError, NotImplementedError, struct.error,
+            OSError, EOFError, BytesLengthException)  # fmt: skip
+"""What values that make no sense are told by, once pydicom or numpy turn them into numbers; the last three, of values
+and sequences that end before they should."""
+
+
+@contextmanager
+def sensible(path: Path) -> Iterator[None]:
+    """Say of a header whose values make no sense whose it is.
+
+    Raises:
+        BrokenFile: in place of what conversions raise.
+    """
+    try:
+        yield
+    except NONSENSE as error:
+        raise BrokenFile(
+            f"a header value makes no sense ({error})", where=path, do="restore it from its source"
+        ) from error
+
+
 def kind_of(header: FileDataset) -> str:
     """What an object is: the name of its SOP class (PS3.6 table A-1), or else its modality."""
     stated = header.get("SOPClassUID") or header.file_meta.get("MediaStorageSOPClassUID")
-    return str(UID(stated).name) if stated else str(header.get("Modality") or "unknown object")
+    return str(UID(str(stated)).name) if stated else str(header.get("Modality") or "unknown object")
 
 
 def has_pixels(header: Dataset) -> bool:
@@ -69,6 +111,33 @@ def frame_count(header: Dataset) -> int:
         ValueError, TypeError: if it is no number.
     """
     return max(1, int(header.get("NumberOfFrames") or 1))
+
+
+def plane(header: Dataset) -> tuple[int, int]:
+    """Rows and columns.
+
+    Raises:
+        ValueError, TypeError: if there is no pixel in them.
+    """
+    rows, columns = int(header.Rows), int(header.Columns)
+    if rows < 1 or columns < 1:
+        raise ValueError(f"{rows} rows of {columns} pixels")
+    return rows, columns
+
+
+def check_size(path: Path, header: FileDataset) -> None:
+    """Check that a file is long enough for the frames that its header speaks of, but for the last one.
+
+    Raises:
+        BrokenFile: if it is not.
+        ValueError, TypeError: if a value makes no sense.
+    """
+    syntax = header.file_meta.TransferSyntaxUID
+    rows, columns = plane(header)
+    least = rows * columns * int(header.get("SamplesPerPixel", 1)) * int(header.get("BitsAllocated", 8)) // 8
+    if syntax.is_encapsulated:
+        least = SMALLEST
+    room.held((frame_count(header) - 1) * least, path, packed=syntax.is_deflated)
 
 
 def is_palette(header: Dataset) -> bool:
@@ -105,25 +174,41 @@ def inverted(stored: NDArray[Any], header: Dataset) -> NDArray[Any]:
     """Stored values mirrored within BitsStored; its own inverse."""
     if stored.dtype.kind == "f":
         return -stored
-    top = (1 << int(header.BitsStored)) - 1
+    top = (1 << stored_bits(header)) - 1
     return (-1 - stored) if header.get("PixelRepresentation", 0) else (top - stored)
+
+
+def stored_bits(header: Dataset) -> int:
+    """BitsStored; what makes no sense is taken as usual."""
+    bits = int(header.get("BitsStored", 16))
+    return bits if 0 < bits <= 64 else int(header.get("BitsAllocated", 16))
 
 
 def limits(header: Dataset) -> tuple[int, int]:
     """The smallest and largest value that BitsStored has room for."""
-    bits = int(header.get("BitsStored", 16))
+    bits = stored_bits(header)
     lowest = -(1 << (bits - 1)) if header.get("PixelRepresentation", 0) else 0
     return lowest, lowest + (1 << bits) - 1
 
 
 def rescale(header: Dataset, frame: int = 0) -> tuple[float, float]:
-    """Slope and intercept to physical units; enhanced objects keep them in functional groups, doses in a scaling."""
+    """Slope and intercept to physical units; enhanced objects keep them in functional groups, doses in a scaling.
+
+    Raises:
+        ValueError, TypeError: if they are no numbers.
+    """
+    slope, intercept = _stated_scaling(header, frame)
+    if not (math.isfinite(slope) and math.isfinite(intercept)):
+        raise ValueError(f"a rescale slope of {slope} and intercept of {intercept}")
+    return slope or 1.0, intercept
+
+
+def _stated_scaling(header: Dataset, frame: int) -> tuple[float, float]:
     if "DoseGridScaling" in header:
-        return float(header.DoseGridScaling) or 1.0, 0.0
+        return float(header.DoseGridScaling), 0.0
     for holder in (*_groups(header, "PixelValueTransformationSequence", frame), header):
         if "RescaleSlope" in holder:
-            slope = float(holder.RescaleSlope)
-            return slope if slope != 0 else 1.0, float(holder.get("RescaleIntercept", 0))
+            return float(holder.RescaleSlope), float(holder.get("RescaleIntercept", 0))
     return 1.0, 0.0
 
 
@@ -180,14 +265,21 @@ def thickness(header: Dataset) -> float:
 def _first_stated(header: Dataset, keywords: Sequence[str]) -> float:
     holders = (header, *_groups(header, "PixelMeasuresSequence"))
     stated = [holder.get(keyword) for keyword in keywords for holder in holders]
-    return next((abs(float(value)) for value in stated if value), 1.0)
+    return next((_finite(abs(float(value)), keywords[0]) for value in stated if value), 1.0)
+
+
+def _finite(number: float, what: str) -> float:
+    """A number that is one, or ValueError."""
+    if not math.isfinite(number):
+        raise ValueError(f"{what} of {number}")
+    return number
 
 
 def _numbers(header: Dataset, keyword: str, sequence: str, frame: int, count: int) -> list[float] | None:
     for holder in (*(_groups(header, sequence, frame) if sequence else []), header):
         value = holder.get(keyword)
         if value is not None and not isinstance(value, float) and len(value) == count:
-            return [float(v) for v in value]
+            return [_finite(float(v), keyword) for v in value]
     return None
 
 
@@ -208,6 +300,10 @@ def decode_frames(path: Path, frames: Sequence[int]) -> tuple[list[NDArray[Any]]
     """
     dataset = read_header(path, pixels=True)
     syntax = dataset.file_meta.TransferSyntaxUID
+    with sensible(path):
+        rows, columns = plane(dataset)
+        depth = int(dataset.get("SamplesPerPixel", 1)) * max(8, int(dataset.get("BitsAllocated", 8))) // 8
+        room.taken(len(frames) * rows * columns * depth, path)
     try:
         with lenient():
             options: dict[str, Any] = {"correct_unused_bits": False} if keeps_words(syntax) else {}
@@ -219,7 +315,8 @@ def decode_frames(path: Path, frames: Sequence[int]) -> tuple[list[NDArray[Any]]
             found = list(decoder.iter_array(dataset, indices=frames, raw=True, **options))
     except Exception as error:
         raise BrokenFile(f"pixels cannot be decoded ({error})", where=path, do="restore it from its source") from error
-    dataset.PhotometricInterpretation = found[0][1]["photometric_interpretation"]
+    # As what it ought to be, whatever it was written as.
+    dataset.add_new("PhotometricInterpretation", "CS", found[0][1]["photometric_interpretation"])
     return [words for words, _ in found], dataset
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from bisect import bisect
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,9 +15,10 @@ from pydicom.uid import ExplicitVRLittleEndian, JPEGBaseline8Bit, JPEGExtended12
 from data_adapters.dicom import decode, groups
 from data_adapters.dicom.common import code, contribution, decimal, decimals, save, set_pixels, uid
 from data_adapters.dicom.encode import blank, to_words
+from data_adapters.dicom.fixity import digest, pixel_digest
 from data_adapters.dicom.segmentation import write_made_mask
 from data_adapters.dicom.volumes import Frame
-from data_adapters.errors import Unwritable
+from data_adapters.errors import BrokenFile, Unwritable
 from data_adapters.scene import Patch, Provenance
 
 if TYPE_CHECKING:
@@ -146,10 +147,18 @@ def _filled(
     touched = [slot for slot in image.slots if slot in made]
     enhanced = groups.is_enhanced(header)
     whole = image.frames == tuple(range(decode.frame_count(header)))
-    dataset = _repainted(image, header, made) if touched or not whole else decode.read_header(image.path, pixels=True)
+    if touched or not whole:
+        dataset, words = _repainted(image, header, made)
+        pixels = digest(list(words), dataset)
+    else:
+        dataset, pixels = decode.read_header(image.path, pixels=True), _digest_if_any(image.path)
     _settle(dataset)
     source = str(dataset.get("SOPInstanceUID", ""))
     _identify(dataset, image, source, provenance)
+    dataset.ContributingEquipmentSequence = [
+        *(dataset.get("ContributingEquipmentSequence") or []),
+        contribution(provenance, code(*MODIFYING), pixels),
+    ]
     dataset.SyntheticData = "YES" if touched else "NO"
     if not enhanced:
         # The whole series is derived, or readers that sort by ImageType would tear it apart.
@@ -169,7 +178,7 @@ def _filled(
     if touched:
         said = f"Rebuilt by {provenance.method}; not measured"[:1024]
         rebuilt = [index for index, slot in enumerate(image.slots) if slot in made]
-        _say_rebuilt(dataset, source, [image.frames[index] for index in rebuilt], said, provenance)
+        _say_rebuilt(dataset, source, [image.frames[index] for index in rebuilt], said)
         if enhanced:
             groups.derive(dataset, header, image.frames, rebuilt, said)
     return dataset
@@ -217,8 +226,19 @@ def _identify(dataset: FileDataset, image: Image, source: str, provenance: Prove
     _forget(dataset, "DigitalSignaturesSequence", "MACParametersSequence", *CONCATENATION)
 
 
-def _repainted(image: Image, header: Dataset, made: dict[int, list[Patch]]) -> FileDataset:
-    """The source's data set, native, its pixels replaced where something was made and else as they were stored."""
+def _digest_if_any(path: Path) -> str:
+    """The digest of pixels that are handed on as they are; none of those that no decoder reads."""
+    try:
+        return pixel_digest(path)
+    except BrokenFile:
+        return ""
+
+
+def _repainted(image: Image, header: Dataset, made: dict[int, list[Patch]]) -> tuple[FileDataset, NDArray[Any]]:
+    """The source's data set, native, its pixels replaced where something was made and else as they were stored.
+
+    With it, the words of its frames: (frames, rows, columns), or (frames, rows, columns, 3).
+    """
     frames, dataset = decode.decode_frames(image.path, image.frames)
     words = np.stack(frames)
     syntax = dataset.file_meta.TransferSyntaxUID
@@ -244,7 +264,7 @@ def _repainted(image: Image, header: Dataset, made: dict[int, list[Patch]]) -> F
     if decode.frame_count(dataset) > 1:
         dataset.NumberOfFrames = len(words)
     set_pixels(dataset, words, dataset.get("PixelPaddingValue"))
-    return dataset
+    return dataset, words
 
 
 def _forget(dataset: Dataset, *keywords: str) -> None:
@@ -277,12 +297,8 @@ def _locations(scene: DicomScene, headers: Mapping[Path, Dataset]) -> NDArray[np
     return np.interp(range(len(scene.slots)), list(there), values) if row else None
 
 
-def _say_rebuilt(dataset: FileDataset, source: str, frames: Sequence[int], said: str, provenance: Provenance) -> None:
+def _say_rebuilt(dataset: FileDataset, source: str, frames: Sequence[int], said: str) -> None:
     dataset.DerivationDescription = said
-    dataset.ContributingEquipmentSequence = [
-        *(dataset.get("ContributingEquipmentSequence") or []),
-        contribution(provenance, code(*MODIFYING)),
-    ]
     if source:
         item = Dataset()
         item.ReferencedSOPClassUID = dataset.SOPClassUID

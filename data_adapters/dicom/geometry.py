@@ -17,6 +17,9 @@ TOLERANCE = 0.01
 SAME = 1e-3
 """Positions this near to each other are one, in mm."""
 
+MOST = 1 << 16
+"""Slots from which on two slices that nearly touch are no spacing to count by."""
+
 LISTED = 8
 """Places that an error names one by one."""
 
@@ -80,7 +83,10 @@ def find_slots(positions: NDArray[np.float64], orientation: Sequence[float], whe
         raise diagnose(positions, orientation, where)
     # Counted gap by gap, and the spacing taken over the whole: the smallest gap alone, a little off by
     # rounding, would drift by a slot over a long series (as highdicom's get_volume_positions does).
-    slots = np.concatenate([[0], np.cumsum(np.rint(gaps / gaps.min()))]).astype(int)
+    counted = np.concatenate([[0], np.cumsum(np.rint(gaps / gaps.min()))])
+    if counted[-1] >= MOST:
+        raise diagnose(positions, orientation, where)
+    slots = counted.astype(int)
     spacing = float(distance[order[-1]] - distance[order[0]]) / int(slots[-1])
     if np.abs(distance[order] - distance[order[0]] - slots * spacing).max() > TOLERANCE * spacing:
         raise diagnose(positions, orientation, where)

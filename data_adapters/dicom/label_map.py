@@ -130,12 +130,9 @@ def label_map(path: Path) -> LabelMap:
     Raises:
         BrokenFile: if the header does not say which segment a frame shows, or a value makes no sense.
     """
-    try:
-        return _label_map(path, decode.read_header(path))
-    except (ValueError, TypeError, AttributeError, IndexError) as error:
-        raise BrokenFile(
-            f"a header value makes no sense ({error})", where=path, do="restore it from its source"
-        ) from error
+    header = decode.read_header(path)
+    with decode.sensible(path):
+        return _label_map(path, header)
 
 
 def _label_map(path: Path, header: FileDataset) -> LabelMap:
@@ -156,7 +153,7 @@ def _label_map(path: Path, header: FileDataset) -> LabelMap:
         format="dicom",
         kind="volume" if len(slots) > 1 else "image",
         modality="SEG",
-        shape=(1, len(slots), int(header.Rows), int(header.Columns)),
+        shape=(1, len(slots), *decode.plane(header)),
         dtype=decode.stored_dtype(header).name if kind == "LABELMAP" else "uint16",
         channels=(Channel("label"),),
         grid=Grid(

@@ -15,7 +15,8 @@ from pydicom.pixels.utils import pack_bits
 from pydicom.uid import ComputedRadiographyImageStorage, CTImageStorage
 
 from data_adapters.dicom import decode
-from data_adapters.dicom.common import MAKER, SYNTHESIZING, code, contribution, decimal, decimals, save, uid
+from data_adapters.dicom.common import SYNTHESIZING, code, contribution, decimal, decimals, save, uid
+from data_adapters.dicom.fixity import MAKER, digest
 from data_adapters.errors import Unwritable
 from data_adapters.scene import Provenance
 
@@ -233,7 +234,10 @@ def _complete(dataset: Dataset, source: Dataset, provenance: Provenance) -> None
     if "FrameOfReferenceUID" not in dataset:
         dataset.PatientOrientation = source.get("PatientOrientation", "")
     dataset.SyntheticData = "YES"
-    dataset.ContributingEquipmentSequence = [contribution(provenance, code(*SYNTHESIZING))]
+    frames = np.atleast_3d(dataset.pixel_array.T).T
+    dataset.ContributingEquipmentSequence = [
+        contribution(provenance, code(*SYNTHESIZING), digest(list(frames), dataset))
+    ]
     dataset.SeriesDescription = ", ".join(segment.SegmentLabel for segment in dataset.SegmentSequence)[:64]
     organisation = uid(provenance, "segmentation dimensions", source.SeriesInstanceUID)
     for item in (*dataset.DimensionOrganizationSequence, *dataset.DimensionIndexSequence):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import math
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -13,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydicom.dataset import Dataset, FileDataset
 
+from data_adapters import room
 from data_adapters.anatomy import PATIENT, TO_RAS, nearest_plane
 from data_adapters.dicom import decode
 from data_adapters.dicom.geometry import along_normal, find_slots
@@ -61,6 +63,7 @@ class DicomScene(Scene):
         rows, columns = window.slices
         channels = self.shape[0]
         shape = (channels, count, window.height, window.width)
+        room.taken(9 * math.prod(shape), self.path)
         values = np.zeros(shape, dtype=working_dtype(np.dtype(self.dtype)))
         valid = np.zeros(shape, dtype=bool)
         within: dict[Path, list[int]] = defaultdict(list)
@@ -90,7 +93,7 @@ class DicomScene(Scene):
             )
         try:
             physical, observed = decode.physical(words, dataset, frame)
-        except (ValueError, TypeError, NotImplementedError, AttributeError) as error:
+        except decode.NONSENSE as error:
             raise BrokenFile(f"pixels have no values ({error})", where=path, do="restore it from its source") from error
         if physical.ndim == 2:
             return physical[None], observed[None]
@@ -126,9 +129,13 @@ class DicomScene(Scene):
 
     def template(self) -> Template:
         header = decode.read_header(self.files[0])
+        with decode.sensible(self.files[0]):
+            return self._template(header)
+
+    def _template(self, header: FileDataset) -> Template:
         slope, intercept = decode.rescale(header)
         direction = decode.orientation(header)
-        bits = int(header.get("BitsStored", 16))
+        bits = decode.stored_bits(header)
         lowest, highest = decode.limits(header)
         if decode.is_palette(header):
             bits = decode.lut_bits(header)
@@ -168,21 +175,19 @@ def scenes(headers: Sequence[tuple[Path, FileDataset]]) -> tuple[list[Scene], li
     problems: list[UserError] = []
     for path, header in headers:
         try:
-            if (samples := int(header.get("SamplesPerPixel", 1))) not in (1, 3):
-                raise ValueError(f"{samples} samples a pixel")
-            frames += slices(path, header)
-        except (ValueError, TypeError, AttributeError) as error:
-            problems.append(_senseless(path, error))
+            with decode.sensible(path):
+                if (samples := int(header.get("SamplesPerPixel", 1))) not in (1, 3):
+                    raise ValueError(f"{samples} samples a pixel")
+                frames += slices(path, header)
+        except UserError as error:
+            problems.append(error)
     for members in grouped(frames):
         try:
-            found += [_scene(volume) for volume in apart(members)]
-        except (ValueError, TypeError, AttributeError) as error:
-            problems.append(_senseless(members[0].at.path, error))
+            with decode.sensible(members[0].at.path):
+                found += [_scene(volume) for volume in apart(members)]
+        except UserError as error:
+            problems.append(error)
     return sorted(found, key=lambda scene: scene.name), problems
-
-
-def _senseless(path: Path, error: Exception) -> BrokenFile:
-    return BrokenFile(f"a header value makes no sense ({error})", where=path, do="restore it from its source")
 
 
 def _scene(volume: Volume) -> DicomScene:
@@ -233,7 +238,7 @@ def _scene(volume: Volume) -> DicomScene:
         format="dicom",
         kind=kind,
         modality=modality,
-        shape=(len(channels), len(slots), int(header.Rows), int(header.Columns)),
+        shape=(len(channels), len(slots), *decode.plane(header)),
         dtype=decode.stored_dtype(header).name,
         channels=channels,
         grid=Grid(

@@ -18,7 +18,6 @@ from pydicom.uid import (
 
 from data_adapters.anatomy import COSINES, directions
 from data_adapters.dicom.common import (
-    MAKER,
     SYNTHESIZING,
     code,
     contribution,
@@ -29,7 +28,9 @@ from data_adapters.dicom.common import (
     set_pixels,
     uid,
 )
+from data_adapters.dicom.fixity import MAKER
 from data_adapters.errors import Unwritable
+from data_adapters.fixity import digest_of
 from data_adapters.scene import Provenance, Template, to_stored
 
 
@@ -78,7 +79,6 @@ def _dataset(plane: NDArray[Any], index: int, bits: int, template: Template, pro
     dataset.Manufacturer = MAKER
     dataset.ManufacturerModelName = provenance.method[:64]
     dataset.SoftwareVersions = [provenance.version]
-    dataset.ContributingEquipmentSequence = [contribution(provenance, code(*SYNTHESIZING))]
 
     dataset.SpecificCharacterSet = "ISO_IR 192"
     dataset.SOPInstanceUID = uid(provenance, "instance", index)
@@ -96,6 +96,7 @@ def _dataset(plane: NDArray[Any], index: int, bits: int, template: Template, pro
     dataset.BitsStored = bits
     dataset.HighBit = bits - 1
     set_pixels(dataset, plane)
+    dataset.ContributingEquipmentSequence = [contribution(provenance, code(*SYNTHESIZING), digest_of(plane[None]))]
     centre, width = display_window(plane, template.slope, template.intercept)
     dataset.WindowCenter, dataset.WindowWidth = decimal(centre), decimal(width)
     MODULES[template.modality](dataset, index, template, provenance)

@@ -77,7 +77,7 @@ def slices(path: Path, header: FileDataset) -> list[Slice]:
         ValueError, TypeError: if a header value makes no sense.
     """
     count = decode.frame_count(header)
-    return [
+    found = [
         Slice(
             Frame(path, index if count > 1 else None),
             header,
@@ -87,6 +87,9 @@ def slices(path: Path, header: FileDataset) -> list[Slice]:
         )
         for index in range(count)
     ]
+    # What slices are grouped by must make sense, too, lest one file spoil all the others.
+    hash(_key(found[0]))
+    return found
 
 
 def _tuple(numbers: list[float] | None) -> tuple[float, ...] | None:
@@ -112,9 +115,9 @@ def _key(one: Slice) -> tuple[object, ...]:
     return (
         str(header.get("SeriesInstanceUID") or one.at.path.parent),
         str(header.get("FrameOfReferenceUID", "")),
-        (header.Rows, header.Columns),
+        decode.plane(header),
         str(header.get("SamplesPerPixel", 1)),
-        "LOCALIZER" in (header.get("ImageType") or []),
+        "LOCALIZER" in str(header.get("ImageType", "")),
     )
 
 

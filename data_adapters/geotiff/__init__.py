@@ -10,11 +10,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from data_adapters.errors import Unwritable, UserError
+from data_adapters.fixity import Stated
 from data_adapters.scene import Provenance, Scene, Template
 
 NAME = "geotiff"
 SUFFIXES = (".tif", ".tiff", ".jp2")
 TIFF = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
+"""How TIFF and BigTIFF begin, in either byte order."""
 JP2 = b"\0\0\0\x0cjP  \r\n\x87\n"
 """The signature box of ISO/IEC 15444-1, annex I.5.1."""
 
@@ -42,6 +44,20 @@ def scan(files: Sequence[Path]) -> tuple[list[Scene], list[UserError]]:
             problems.append(error)
     rows, mismatches = stacks(products(headers))
     return sorted(map(scene, rows), key=lambda s: s.name), [*problems, *mismatches]
+
+
+def stated(path: Path) -> Stated | None:
+    """What a file says of its making, in a tag."""
+    from data_adapters.geotiff import fixity
+
+    return fixity.stated(path)
+
+
+def pixel_digest(path: Path) -> str:
+    """The digest of a file's pixels."""
+    from data_adapters.geotiff import fixity
+
+    return fixity.pixel_digest(path)
 
 
 def write_sample(

@@ -15,6 +15,9 @@ DAY = re.compile(r"(?<!\d)((?:19|20)\d{2})([-_:/]?)([01]\d)\2([0-3]\d)(?!\d)")
 SENSED = re.compile(r"_V(\d{8}T\d{6})_")
 """Sentinel-2 names of before 2016 give the day of processing first; this is the span of sensing."""
 LANDSAT_DAY = re.compile(r"L[A-Z]\d{7}((?:19|20)\d{2})(\d{3})")
+LONGEST = 1 << 22
+"""Characters of a metadata file that are looked through: those of Sentinel-2 have some hundred thousand."""
+
 TAGS = ("ACQUISITION_DATE", "ACQUISITIONDATETIME", "DATE_ACQUIRED", "DATATAKE_1_DATATAKE_SENSING_START",
         "PRODUCT_START_TIME", "SENSING_TIME")  # fmt: skip
 SAID = re.compile(r"(?:DATE_ACQUIRED\s*=|<(?:DATATAKE_SENSING_START|PRODUCT_START_TIME)>|<SENSING_TIME[^>]*>)([^<\n]*)")
@@ -48,11 +51,20 @@ def _metadata(path: Path) -> Iterator[str]:
     """What the metadata file of a product says, where the file at ``path`` is of that product."""
     for text in sorted(path.parent.glob("*_MTL.txt")):
         if path.name.startswith(text.name.removesuffix("_MTL.txt")):
-            yield from SAID.findall(text.read_text(errors="replace"))
+            yield from SAID.findall(_text(text))
     if delivery(path).suffix.upper() == ".SAFE" or product_folder(path) != path.parent:
         for folder in {delivery(path): 0, product_folder(path): 0}:
             for text in sorted(folder.glob("MTD_*.xml")):
-                yield from SAID.findall(text.read_text(errors="replace"))
+                yield from SAID.findall(_text(text))
+
+
+def _text(path: Path) -> str:
+    """The first part of a metadata file, which is where dates are; nothing of what is no file."""
+    with suppress(OSError):
+        if path.is_file():
+            with path.open(errors="replace") as stream:
+                return stream.read(LONGEST)
+    return ""
 
 
 def _day(text: str) -> str:

@@ -17,7 +17,8 @@ from rasterio.crs import CRS
 from rasterio.enums import MaskFlags
 from rasterio.windows import Window as RasterWindow
 
-from data_adapters.errors import BrokenFile, Unwritable
+from data_adapters import room
+from data_adapters.errors import BrokenFile, Unwritable, UserError
 from data_adapters.geotiff.names import delivery
 from data_adapters.geotiff.products import Placed, Product
 from data_adapters.geotiff.rasters import RasterFile, open_raster
@@ -33,6 +34,7 @@ class GeoTiffScene(Scene):
 
     def read(self, first: int, count: int, window: Window | None = None) -> Pixels:
         window = window or self.plane
+        room.taken(9 * self.shape[0] * count * window.height * window.width, self.path)
         found = [[_read(placed, window) for placed in p.files] for p in self.acquisitions[first : first + count]]
         values, valid = (
             _joined([_joined([file[part] for file in date], 0)[:, None] for date in found], 1) for part in (0, 1)
@@ -154,15 +156,18 @@ def read_window(file: RasterFile, window: Window) -> tuple[NDArray[Any], NDArray
     try:
         with open_raster(file.path) as data:
             bands = list(file.bands)
+            down, across = data.block_shapes[bands[0] - 1]
+            room.taken(down * across * np.dtype(file.dtype).itemsize, file.path, "lay it out in smaller blocks")
             values = np.empty((len(bands), window.height, window.width), file.working)
             # One by one: GDAL converts several bands at once at half the speed.
             for band, plane in zip(bands, values, strict=True):
                 data.read(band, window=area, out=plane)
-            everywhere = all(data.mask_flag_enums[band - 1] == [MaskFlags.all_valid] for band in bands)
+            flags = data.mask_flag_enums
+            everywhere = all(flags[band - 1] == [MaskFlags.all_valid] for band in bands)
             seen = np.broadcast_to(True, values.shape) if everywhere else data.read_masks(bands, window=area) > 0
             # GDAL itself heeds alpha only in files of two or four bands, of 8 or 16 bits.
             opaque = data.read(list(file.alpha), window=area).all(axis=0) if file.alpha else None
-    except BrokenFile:
+    except UserError:
         raise
     except Exception as error:
         raise BrokenFile(f"pixels cannot be read ({error})", where=file.path, do="restore it") from error

@@ -12,8 +12,8 @@ from typing import Any
 from rasterio.crs import CRS
 
 from data_adapters.atomic import write_json
+from data_adapters.geotiff.fixity import PROVENANCE
 from data_adapters.geotiff.rasters import open_raster, read_file
-from data_adapters.geotiff.write import PROVENANCE
 
 EARTH = CRS.from_epsg(4326)
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import shutil
 from contextlib import ExitStack, suppress
 from pathlib import Path
@@ -19,14 +18,13 @@ from rasterio.transform import from_origin
 from rasterio.windows import Window as RasterWindow
 
 from data_adapters.atomic import replacing
+from data_adapters.fixity import as_text
 from data_adapters.geotiff.coarse import Coarse
 from data_adapters.geotiff.cog import LOSSY, compression, custom_domains, lay_out, layout
+from data_adapters.geotiff.fixity import PROVENANCE, digest_of_planes, pixel_digest
 from data_adapters.geotiff.products import Placed
 from data_adapters.geotiff.rasters import RasterFile, open_raster
 from data_adapters.scene import Provenance, Template, Window, to_stored
-
-PROVENANCE = "AUGMENTOR_PROVENANCE"
-"""The tag that says who made the pixels; of the default domain, the one that every copy by GDAL keeps."""
 
 
 def written_name(file: RasterFile) -> str:
@@ -166,6 +164,17 @@ class FilledFile:
             with suppress(StatisticsError):
                 data.update_stats(stats=data.stats(indexes=[band], approx=False), indexes=[band])
 
+    def _sign(self, written: Any) -> None:
+        """Say who made the pixels of a finished file, and their digest, for which they are read from disk again."""
+        path = Path(written.name)
+        written.close()
+        said = as_text(self.provenance, pixel_digest(path))
+        with open_raster(path, "r+", IGNORE_COG_LAYOUT_BREAK="YES") as data:
+            data.update_tags(**{PROVENANCE: said})
+            if written is self._data and self._levels:
+                resampling = Resampling.nearest if self.file.holds_classes else Resampling.average
+                data.build_overviews(self._levels, resampling)
+
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
@@ -174,12 +183,9 @@ class FilledFile:
                 self._lay_in(window, values, made)
         if kind is None and self._data is not None:
             self._restate()
-            self._data.update_tags(**{PROVENANCE: json.dumps(self.provenance.as_dict(), default=str)})
-            if self._levels:
-                resampling = Resampling.nearest if self.file.holds_classes else Resampling.average
-                self._data.build_overviews(self._levels, resampling)
+            for written in (self._data, self._mask) if self._mask is not None else (self._data,):
+                self._sign(written)
             if self._cog:
-                self._data.close()
                 lay_out(self._copy, self._cog)
         self._stack.__exit__(kind, error, trace)
 
@@ -230,5 +236,6 @@ def write_synthetic(stem: Path, values: NDArray[Any], template: Template, proven
         data.descriptions = [channel.name for channel in template.channels]
         if any(scaling != (1, 0) for scaling in scalings):
             data.scales, data.offsets = ([scaling[part] for scaling in scalings] for part in (0, 1))
-        data.update_tags(SYNTHETIC="YES", **{PROVENANCE: json.dumps(provenance.as_dict(), default=str)})
+        said = as_text(provenance, digest_of_planes(stored))
+        data.update_tags(SYNTHETIC="YES", **{PROVENANCE: said})
     return [destination]

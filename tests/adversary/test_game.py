@@ -70,6 +70,7 @@ VARIANTS = {
     "locality": Variant(Rules(locality=True)),
     "no spectral norm": Variant(Rules(spectral=False)),
     "turning": Variant(Rules(transforms=EVERYWHERE + TURNING)),
+    "bfloat16": Variant(Rules(precision="bfloat16")),
     "unconditioned at times": Variant(Rules(condition_drop=0.5)),
     "context": Variant(context=3),
     "volumes": Variant(tile=VOLUME),
@@ -155,6 +156,13 @@ def test_resuming_is_never_having_stopped_whatever_the_rules(variant: Variant) -
 )
 def test_resuming_is_never_having_stopped_whatever_the_act(before: list[str], after: list[str]) -> None:
     resumed_as_unbroken(PLAIN, before, after)
+
+
+def test_sums_in_bfloat16_are_about_the_same() -> None:
+    wanted, found = (play(new_game(VARIANTS[name]), ACTS) for name in ("relativistic", "bfloat16"))
+    assert found != wanted
+    for one, other in zip(found, wanted, strict=True):
+        assert one == pytest.approx(other, rel=0.02, abs=0.02)
 
 
 def test_the_kl_ramp_and_the_lazy_penalty_go_on_where_they_were() -> None:

@@ -9,10 +9,10 @@ from torch import multiprocessing
 
 from augmentor.adversary.draws import Draws
 from augmentor.errors import RecipeError
-from augmentor.team import ALONE, Part, Tally, Team, joined
+from augmentor.together.team import ALONE, Part, Tally, Team, joined
 from tests.adversary.test_game import VARIANTS, Variant, batch, new_game
 
-DIVISIBLE = {name: variant for name, variant in VARIANTS.items() if not variant.rules.lecam_weight}
+DIVISIBLE = {name: v for name, v in VARIANTS.items() if not v.rules.lecam_weight and v.rules.precision == "float32"}
 ACTS = ["autoencode", "judge", "play", "play"]
 BATCH = 16
 

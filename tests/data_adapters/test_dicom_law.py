@@ -32,6 +32,7 @@ MUST_CHANGE = {
     "SeriesDescription": "which says that it is filled",
     "InstanceNumber": "counted along the normal",
     "SyntheticData": "NO, as nothing was made",
+    "ContributingEquipmentSequence": "one item more: who wrote the object, and the digest of its pixels",
 }
 """All that differs between a source and its copy in which nothing was made."""
 

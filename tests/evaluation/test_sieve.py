@@ -2,7 +2,7 @@
 
 import csv
 from collections.abc import Callable, Iterator
-from itertools import count, islice
+from itertools import groupby, islice
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +10,7 @@ import pytest
 
 from augmentor.errors import RunError, TooLittleData
 from augmentor.evaluation.sets import padded_alike
-from augmentor.evaluation.sieve import PATIENCE, TOGETHER, Sieve
+from augmentor.evaluation.sieve import FEWEST, PATIENCE, TOGETHER, Patience, Sieve
 from augmentor.ingest import ingest
 from augmentor.run import Run
 from augmentor.sampling import Sample
@@ -46,6 +46,12 @@ def drawn(pixels: Iterator[np.ndarray]) -> Iterator[Sample]:
     return (Sample(plane.astype(float), None, {}, 0, index) for index, plane in enumerate(pixels))
 
 
+def let_through(sieve: Sieve, samples: Iterator[Sample]) -> list[int]:
+    """Numbers of those that come through, looked at together as they always are."""
+    blocks = groupby(samples, key=lambda sample: sample.index // TOGETHER)
+    return [sample.index for _, block in blocks for sample in sieve.let_through(list(block)).samples]
+
+
 def _noise(seed: int, like: np.ndarray) -> np.ndarray:
     return np.random.default_rng(seed).permutation(like.ravel()).reshape(like.shape)
 
@@ -66,23 +72,28 @@ def test_a_planted_sample_is_dropped_and_unseen_real_images_come_through(
 ) -> None:
     seen, unseen = real
     planted = BAD[bad](seen[7], unseen[7])
-    passed = [sample.index for sample in sieve(drawn(iter([*unseen[:10], planted, *unseen[10:]])))]
+    passed = let_through(sieve, drawn(iter([*unseen[:10], planted, *unseen[10:]])))
     assert 10 not in passed
     assert len(passed) >= 0.9 * len(unseen)
 
 
 def test_whether_a_sample_comes_through_depends_on_no_other(sieve: Sieve, real: tuple[np.ndarray, np.ndarray]) -> None:
     mixed = np.concatenate([real[1], real[0][:10], real[1][::-1]])
-    whole = [sample.index for sample in sieve(drawn(iter(mixed)))]
+    whole = let_through(sieve, drawn(iter(mixed)))
     later = islice(drawn(iter(mixed)), TOGETHER, None)
-    assert [sample.index for sample in sieve(later)] == [index for index in whole if index >= TOGETHER]
+    assert let_through(sieve, later) == [index for index in whole if index >= TOGETHER]
 
 
-def test_it_gives_up_where_hardly_anything_comes_through(sieve: Sieve, real: tuple[np.ndarray, np.ndarray]) -> None:
-    endless = (_noise(k, real[1][0]) if k % 20 else real[1][0] for k in count())
-    through = sieve(drawn(endless))
-    with pytest.raises(RunError, match=f"of {PATIENCE} samples"):
-        list(through)
+@pytest.mark.parametrize(("came", "copies"), [(0, 32), (0, 0), (1, 3), (2, 0), (32, 0)])
+def test_it_gives_up_where_hardly_anything_comes_through(trained: Run, came: int, copies: int) -> None:
+    patience = Patience(trained)
+    for _ in range(PATIENCE // TOGETHER - 1):
+        patience.count(TOGETHER, came, copies)
+    if came / TOGETHER >= FEWEST:
+        patience.count(TOGETHER, came, copies)
+        return
+    with pytest.raises(RunError, match=f"{came * PATIENCE // TOGETHER} of {PATIENCE} samples"):
+        patience.count(TOGETHER, came, copies)
 
 
 def test_others_are_drawn_in_place_of_the_dropped_and_an_interruption_shows_nowhere(

@@ -1,5 +1,6 @@
 """Training goes on from wherever it was stopped as if it never had been, and answers what goes wrong."""
 
+import errno
 import json
 import math
 import multiprocessing
@@ -18,10 +19,11 @@ import torch
 from augmentor.errors import FolderInUse, Interrupted, RunError, TrainingFailed
 from augmentor.learners.checkpoints import BEST, Checkpoints
 from augmentor.learners.loop import BACK, learn
-from augmentor.lock import LOCK, alone_in
 from augmentor.recipe import Recipe
 from augmentor.run import Run
-from augmentor.team import ALONE, Team
+from augmentor.together.lock import LOCK, alone_in
+from augmentor.together.team import ALONE, Team
+from data_adapters.errors import SystemRefused
 
 TOTAL, BATCH, EVERY = 800, 8, 80
 
@@ -176,6 +178,23 @@ def test_the_newest_checkpoints_are_kept_and_a_torn_one_costs_only_itself(
         found[-1 - torn].write_bytes(found[-1 - torn].read_bytes()[:100])
     with pytest.raises(RunError, match="none of its checkpoints loads"):
         checkpoints.newest()
+
+
+def test_without_room_for_a_checkpoint_those_before_stay(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    checkpoints = Checkpoints(fresh(tmp_path), 2)
+    checkpoints.put(100, {"learner": {}})
+
+    def full(*given: Any) -> None:
+        try:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        except OSError:
+            # As torch tells it.
+            raise RuntimeError("unexpected pos 704 vs 598")  # noqa: B904
+
+    monkeypatch.setattr(torch, "save", full)
+    with pytest.raises(SystemRefused, match="no space left on device"):
+        checkpoints.put(200, {"learner": {}})
+    assert [path.name for path in checkpoints.folder.iterdir()] == ["000000000100.pt"]
 
 
 def test_the_best_networks_are_kept_as_a_run_of_their_own(tmp_path: Path) -> None:

@@ -12,7 +12,7 @@ from typing import TypeVar
 import torch
 from torch import Tensor, distributed
 
-from augmentor.errors import RecipeError
+from augmentor.errors import ClusterError, RecipeError, UserError
 
 Value = TypeVar("Value")
 
@@ -83,7 +83,8 @@ class Team:
         if self.size == 1 or not held:
             return
         flat = torch.cat([tensor.flatten() for tensor in held])
-        distributed.all_reduce(flat)
+        with _together():
+            distributed.all_reduce(flat)
         for tensor, summed in zip(held, flat.split([tensor.numel() for tensor in held]), strict=True):
             tensor.copy_(summed.view_as(tensor))
 
@@ -92,7 +93,8 @@ class Team:
         if self.size == 1:
             return rows
         held = [torch.empty_like(rows) for _ in range(self.size)]
-        distributed.all_gather(held, rows.contiguous())
+        with _together():
+            distributed.all_gather(held, rows.contiguous())
         return torch.cat(held, dim=1)
 
     def any(self, here: bool) -> bool:
@@ -102,25 +104,44 @@ class Team:
         return bool(said.item())
 
     def first(self, work: Callable[[], Value]) -> Value:
-        """What ``work`` gives, done by the leader and then, to find it done, by the others."""
-        if self.leads:
-            done = work()
-            self.wait()
-            return done
-        self.wait()
-        return work()
+        """What ``work`` gives, done by the leader and then, to find it done, by the others.
+
+        Raises:
+            UserError: in every process, if the leader's work does.
+        """
+        done: list[Value] = []
+
+        def lead() -> str:
+            done.append(work())
+            return ""
+
+        self.told(lead)
+        return done[0] if done else work()
 
     def told(self, make: Callable[[], str]) -> str:
-        """What the leader makes, told to all."""
-        said = [make() if self.leads else ""]
+        """What the leader makes, told to all.
+
+        Raises:
+            UserError: in every process, if making it does.
+        """
+        said: list[str | UserError] = [""]
+        if self.leads:
+            try:
+                said = [make()]
+            except UserError as error:
+                said = [error]
         if self.size > 1:
-            distributed.broadcast_object_list(said)
+            with _together():
+                distributed.broadcast_object_list(said)
+        if isinstance(said[0], UserError):
+            raise said[0]
         return said[0]
 
     def wait(self) -> None:
         """Go on when all processes have come here."""
         if self.size > 1:
-            distributed.barrier()
+            with _together():
+                distributed.barrier()
 
 
 ALONE = Team()
@@ -144,6 +165,15 @@ class Tally:
         sums = torch.tensor(list(self._sums.values()), device=team.place)
         team.add_up([sums])
         return dict(zip(self._sums, sums.tolist(), strict=True))
+
+
+@contextmanager
+def _together() -> Iterator[None]:
+    """Turn the end of another process into an error of this one's user, who is told why by that one."""
+    try:
+        yield
+    except RuntimeError as error:
+        raise ClusterError("another process of the team went away", do="see what it said, and resume") from error
 
 
 @contextmanager

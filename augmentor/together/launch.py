@@ -15,6 +15,16 @@ PAUSE = 0.1
 """Seconds between looks at the processes."""
 
 
+def member() -> bool:
+    """Whether this process is one of a team's."""
+    return "RANK" in os.environ
+
+
+def leads() -> bool:
+    """Whether this process speaks for its team; one alone does."""
+    return os.environ.get("RANK", "0") == "0"
+
+
 def launch(devices: int, arguments: Sequence[str]) -> int:
     """Run ``augmentor ARGUMENTS`` in ``devices`` processes of one team; returns the first exit code that is not 0.
 

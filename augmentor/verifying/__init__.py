@@ -1,0 +1,1 @@
+"""What says whether a file is as it was made: a sample drawn again, and what was observed."""

@@ -1,0 +1,122 @@
+"""A filled file beside its source: whether every pixel that was observed is still the source's own."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from augmentor.errors import NothingToFill
+from augmentor.progress import progress
+from data_adapters import Scene, Window, open_scenes
+from data_adapters.errors import GridMismatch
+
+ROWS = 512
+"""Rows that are read at once."""
+
+
+@dataclass(frozen=True)
+class Observed:
+    """Values that the source observed: ``kept`` as they were, or ``changed``, outside the ``made`` pixels."""
+
+    source: Path
+    kept: int
+    changed: int
+    made: int
+
+    @property
+    def fine(self) -> bool:
+        return not self.changed
+
+    def __str__(self) -> str:
+        said = f"{self.kept} values observed in {self.source} are as they were, {self.made} pixels were made"
+        return f"{self.changed} values observed in {self.source} were changed; {said}" if self.changed else said
+
+
+def observed(result: Path, source: Path) -> Observed:
+    """Hold what ``fill`` wrote, a file or a folder, against its source, a mask beside it saying what was made.
+
+    Raises:
+        UserError: if they do not lie on one grid, or nothing says what was made.
+    """
+    theirs = _one(source)
+    ours = _like(result, theirs)
+    theirs = _between(theirs, ours, result)
+    mask = _mask(result, ours)
+    kept = changed = made = 0
+    windows = list(_windows(ours))
+    with progress("compare", len(windows)) as advance:
+        for done, (index, window) in enumerate(windows, 1):
+            before, after = theirs.read(index, 1, window), ours.read(index, 1, window)
+            new = np.zeros((window.height, window.width), dtype=bool)
+            if mask is not None and (at := _slot(mask, ours, index)) is not None:
+                new = mask.read(at, 1, window).values[0, 0] != 0
+            told = before.valid & ~new
+            same = told & after.valid & (before.values == after.values)
+            kept, changed, made = kept + int(same.sum()), changed + int((told & ~same).sum()), made + int(new.sum())
+            advance(done)
+    return Observed(source, kept, changed, made)
+
+
+def _one(source: Path) -> Scene:
+    scenes = open_scenes(source)
+    if len(scenes) != 1:
+        raise GridMismatch(f"holds {len(scenes)} scenes", where=source, do="name the file or folder of one")
+    return scenes[0]
+
+
+def _like(result: Path, theirs: Scene) -> Scene:
+    """The scene at ``result`` that is the source's; masks beside it have other channels."""
+    found = [
+        scene
+        for scene in open_scenes(result)
+        if (scene.format, scene.shape[0], scene.shape[2:], scene.dates)
+        == (theirs.format, theirs.shape[0], theirs.shape[2:], theirs.dates)
+    ]
+    if len(found) != 1:
+        raise GridMismatch("is not on the grid of the source", where=result, do="give what was filled, and its source")
+    return found[0]
+
+
+def _between(theirs: Scene, ours: Scene, result: Path) -> Scene:
+    """The source with as many slots as the result, where slices were put between its own."""
+    own, new = (scene.shape[1] // scene.volumes - 1 for scene in (theirs, ours))
+    if new == own:
+        return theirs
+    if own < 1 or new % own:
+        raise GridMismatch(f"has {ours.shape[1]} slices, the source {theirs.shape[1]}", where=result, do="check both")
+    return theirs.finer(new // own)
+
+
+def _mask(result: Path, ours: Scene) -> Scene | None:
+    """The scene of what was made; None where nothing was."""
+    if ours.kind == "image":
+        raise NothingToFill("has no mask of what was made", where=result, do="compare pictures by eye")
+    stem, dot, suffixes = result.name.partition(".") if result.suffix else (result.name, "", "")
+    # The ends of an interval have the mask of what lies between them.
+    stem = stem.removesuffix("_low").removesuffix("_high")
+    if ours.dates and result.is_dir():
+        every = open_scenes(result.with_name(stem + dot + suffixes))
+        masks = [scene for scene in every if all(file.stem.endswith("_made") for file in scene.files)]
+        return masks[0] if masks else None
+    for name in (f"{stem}_made{dot}{suffixes}", f"{stem}_made.dcm"):
+        if (path := result.with_name(name)).is_file():
+            return _one(path).on(ours)
+    return None
+
+
+def _slot(mask: Scene, ours: Scene, index: int) -> int | None:
+    """The mask's slice for one of ours; None on a date when nothing was made."""
+    if not ours.dates or mask.shape[1] == ours.shape[1]:
+        return index
+    return mask.dates.index(ours.dates[index]) if ours.dates[index] in mask.dates else None
+
+
+def _windows(scene: Scene) -> Iterator[tuple[int, Window]]:
+    """Every slice in strips."""
+    height, width = scene.shape[2:]
+    for index in range(scene.shape[1]):
+        for row in range(0, height, ROWS):
+            yield index, Window(row, 0, min(ROWS, height - row), width)
