@@ -26,6 +26,9 @@ from data_adapters.fixity import file_digest
 STEM = "sample_"
 """How every file's name begins; its number follows."""
 
+FOLDER = 10_000
+"""Samples a folder: those beyond the first lie in folders of their own, since few tools like a million files in one."""
+
 
 @dataclass(frozen=True)
 class Order:
@@ -137,14 +140,23 @@ def header(facts: Facts) -> list[str]:
 
 def _write(order: Order, sample: Sample) -> Written:
     _, facts = _generator(order.run, order.provenance.checkpoint)
-    stem = order.out / f"{STEM}{sample.index:06d}"
+    stem = place(order.out, sample.index)
     files, beside = write(stem, sample, facts, order.template, order.provenance)
     named = files[0] if len(files) == 1 else stem
-    row = [named.name, *(sample.conditions.get(known.name, "") for known in facts.conditions)]
+    row = [
+        named.relative_to(order.out).as_posix(),
+        *(sample.conditions.get(known.name, "") for known in facts.conditions),
+    ]
     if sample.labels is not None:
-        row.append(beside[0].name if beside else "")
+        row.append(beside[0].relative_to(order.out).as_posix() if beside else "")
     digests = {file.relative_to(order.out).as_posix(): file_digest(file) for file in (*files, *beside)}
     return Written(sample.index, row, digests)
+
+
+def place(out: Path, number: int) -> Path:
+    """Where a sample is written in a folder, but for its suffix; the same however many there are."""
+    shelf = number - number % FOLDER
+    return (out / f"{shelf:06d}" if shelf else out) / f"{STEM}{number:06d}"
 
 
 def write(

@@ -127,7 +127,7 @@ def _read(run: Path, size: int) -> Listed:
     total = int(said.get("total") or recipe["game"]["images"])
     logged = int(log[-1]["images"]) if log else 0
     images = int(said.get("images", logged))
-    resumable = (run / "resume.pt").is_file() or any((run / STATES).glob("*.pt"))
+    resumable = any((run / STATES).glob("*.pt"))
     usable = (run / WEIGHTS).is_file() and (run / FACTS).is_file()
     state = str(said["state"]) if said else "finished" if 0 < total <= images else "stopped"
     if state == "training" and _dead(said):

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import replace
 from itertools import islice
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 import numpy as np
@@ -231,7 +231,7 @@ def written(out: Path) -> tuple[int, int]:
     whole = text[: text.rfind("\n") + 1]
     if whole != text:
         path.write_text(whole)
-    names = [row["file"].partition(".")[0] for row in csv.DictReader(io.StringIO(whole))]
+    names = [PurePosixPath(row["file"]).name.partition(".")[0] for row in csv.DictReader(io.StringIO(whole))]
     return len(names), int(names[-1].removeprefix(STEM)) + 1 if names else 0
 
 

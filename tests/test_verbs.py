@@ -7,6 +7,7 @@ import json
 import shutil
 import sys
 from collections.abc import Callable, Iterator
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -23,15 +24,16 @@ from pynetdicom import (
     evt,
 )
 
-from augmentor import fill, synthesize, train
+from augmentor import fill, synthesize, train, verify
 from augmentor.adversary.game import Game
 from augmentor.cli import main
 from augmentor.errors import NothingToFill, OutputInTheWay
 from augmentor.holes.find import find
 from augmentor.learners.corrector import Corrector
+from augmentor.orders import Order
 from augmentor.run import Run
 from augmentor.t2t.conditioning import ClassCondition
-from data_adapters import open_scenes, phantoms, scan
+from data_adapters import Provenance, open_scenes, phantoms, scan
 
 SMALL = ("tiles.size=[32,32]", "game.images=640", "game.checkpoint_every=160")
 CHEST = ("conditions.finding.column=finding", "data.group=patient", *SMALL)
@@ -102,6 +104,30 @@ def test_synthesis_goes_on_where_it_stopped(
         stream.write("sample_0000")  # a line cut off by a crash
     synthesize(20, run=chest.folder, out=torn)
     assert content(torn) == content(whole)
+
+
+def test_samples_beyond_the_first_thousands_lie_in_folders_of_their_own(
+    chest: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plain = synthesize(20, run=chest.folder, out=tmp_path / "plain")
+    monkeypatch.setattr("augmentor.orders.FOLDER", 8)
+    out = synthesize(5, run=chest.folder, out=tmp_path / "out")
+    synthesize(20, run=chest.folder, out=out)
+    folders = ["", "000008/", "000016/"]
+    assert [row["file"] for row in table(out)] == [f"{folders[k // 8]}sample_{k:06d}.dcm" for k in range(20)]
+    for theirs, ours in zip(table(plain), table(out), strict=True):
+        assert (out / ours["file"]).read_bytes() == (plain / theirs["file"]).read_bytes()
+    assert len(scan(out).scenes) == 21
+    assert all(verdict.fine for verdict in verify(out, runs=chest.folder.parent))
+
+
+def test_a_million_samples_are_planned_without_end_in_sight(chest: Run, tmp_path: Path) -> None:
+    made_by = Provenance("t2t-augmentor", "0", "T2T-GAN", "", "", 0)
+    order = Order(chest, tmp_path, chest.facts.template, made_by, {})
+    blocks = list(order.blocks(7, 1_000_000))
+    assert [(block.first, block.below) for block in blocks[:2]] == [(7, 32), (32, 64)]
+    assert sum(block.below - block.first for block in blocks) == 1_000_000 - 7
+    assert next(islice(order.blocks(0, None), 10_000, None)).first == 320_000
 
 
 def test_a_sample_does_not_depend_on_how_many_are_drawn(chest: Run, tmp_path: Path) -> None:

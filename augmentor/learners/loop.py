@@ -204,22 +204,26 @@ class Course:
 
     def _take_up(self) -> None:
         """From the newest checkpoint; a fresh run gets one of its own, which it can always go back to."""
-        if not self._restore():
+        clocks = self._restore()
+        if clocks is None:
             self._keep()
+        else:
+            self.clocks = clocks
         if self.leads:
             self.run.forget_after(self.seen)
             self.curves = Curves(self.run, self.seen)
         self.learner.team.wait()
 
-    def _restore(self) -> bool:
+    def _restore(self) -> Clocks | None:
+        """Take up the newest checkpoint, if there is one, and tell what its clocks said."""
         state = self.checkpoints.newest()
         if state is None:
-            return False
+            return None
         try:
             self.seen, back = int(state["images"]), int(state["back"])
             self.learner.restore(state["learner"])
             self.watch.restore(state["watch"])
-            self.clocks = Clocks(**state["clocks"])
+            clocks = Clocks(**state["clocks"])
             self.learner.team = self.learner.team.in_parts(max(self.learner.team.parts, state["parts"]))
         except Exception as error:
             raise RunError(
@@ -228,7 +232,7 @@ class Course:
                 do="train anew",
             ) from error
         self.back = max(self.back, back)
-        return True
+        return clocks
 
     def _log(self, record: dict[str, Any]) -> None:
         if self.leads:

@@ -45,7 +45,10 @@ class Mirror:
         if self._features is None:
             self._features = self._seen(self.tiles.shown)
         made, real = standardised(self._seen(samples), self._features)
-        found = {"distance": kernel(made, real), "spread": float(pdist(made).mean() / pdist(real).mean())}
+        apart = pdist(real).mean()
+        # Tiles that are all alike leave nothing to fall short of.
+        spread = float(pdist(made).mean() / apart) if apart else 1.0
+        found = {"distance": kernel(made, real), "spread": spread}
         return found | {"outranked": game.gamma.outranked} | self._overfit(game, samples)
 
     def _samples(self, game: Game) -> Tensor:
