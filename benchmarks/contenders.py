@@ -14,7 +14,8 @@ import torch
 from torch import Tensor
 
 from augmentor import recipe as recipes
-from augmentor.adversary.game import GROUP, Batch
+from augmentor.adversary.batch import Batch
+from augmentor.adversary.game import GROUP
 from augmentor.adversary.penalties import verdict
 from augmentor.ingest import ingest
 from augmentor.learners.painter import Painter, Tiles, load_tiles

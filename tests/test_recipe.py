@@ -7,8 +7,8 @@ from typing import get_args
 import pytest
 from pydantic import BaseModel, ValidationError
 
-from augmentor.adversary.game import Rules
 from augmentor.adversary.losses import LOSSES
+from augmentor.adversary.rules import Rules
 from augmentor.errors import RecipeError
 from augmentor.recipe import Condition, Game, Model, Recipe, as_mapping, load, shipped
 from augmentor.t2t.conditioning import KINDS

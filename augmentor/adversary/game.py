@@ -10,20 +10,22 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
-from typing import Any, NamedTuple
+from dataclasses import replace
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.nn.utils import parametrize
 
 from augmentor.adversary import penalties
-from augmentor.adversary.augment import EVERYWHERE, MOVING, AdaptiveStrength, augment
+from augmentor.adversary.augment import MOVING, AdaptiveStrength, augment
+from augmentor.adversary.batch import Batch, Share
 from augmentor.adversary.descent import descend
 from augmentor.adversary.draws import Draws
 from augmentor.adversary.ema import average_into, averaged_copy
 from augmentor.adversary.losses import LOSSES, lecam, masked_l1
 from augmentor.adversary.muon import Muon
+from augmentor.adversary.rules import Rules
 from augmentor.errors import RecipeError
 from augmentor.t2t.attention import set_reach
 from augmentor.t2t.bands import Bands
@@ -32,7 +34,7 @@ from augmentor.t2t.discriminator import Discriminator, Logits
 from augmentor.t2t.generator import Generator
 from augmentor.t2t.inference import Inference
 from augmentor.t2t.presets import Preset
-from augmentor.together.team import ALONE, Part, Tally
+from augmentor.together.team import ALONE, Tally
 
 PENALTY_EVERY = 4
 """The gradient penalty runs on every 4th step at 4 times the weight (lazy regularisation, StyleGAN2)."""
@@ -55,79 +57,6 @@ SLOWEST = 0.05
 
 LECAM_MEMORY = 0.99
 """Of the running means of the logits, a step."""
-
-
-@dataclass(frozen=True)
-class Batch:
-    """Tiles in [-1, 1]: ``pixels`` (B, C, *tile), ``valid`` (B, 1, *tile), ``conditions`` (B, K) codes.
-
-    ``context`` (B, L, *tile) is an image condition, such as a segmentation with a channel a label.
-    """
-
-    pixels: Tensor
-    valid: Tensor
-    conditions: Tensor
-    context: Tensor | None = None
-
-    @property
-    def shown(self) -> Tensor:
-        """The pixels with zero wherever they are not valid, whatever lies there."""
-        return torch.where(self.valid > 0, self.pixels, 0.0)
-
-    def __getitem__(self, rows: Tensor | slice) -> Batch:
-        """Some of the tiles."""
-        context = None if self.context is None else self.context[rows]
-        return Batch(self.pixels[rows], self.valid[rows], self.conditions[rows], context)
-
-    def moved(self, move: Callable[[Tensor], Tensor]) -> Batch:
-        """The same after ``move``, which takes pixels, what is valid and the context as one (B, n, *tile)."""
-        planes = [plane for plane in (self.pixels, self.valid, self.context) if plane is not None]
-        pixels, valid, *context = move(torch.cat(planes, dim=1)).split([plane.shape[1] for plane in planes], dim=1)
-        return Batch(pixels, valid, self.conditions, *context)
-
-    def to(self, place: torch.device) -> Batch:
-        """The same on a device."""
-        context = None if self.context is None else self.context.to(place)
-        return Batch(self.pixels.to(place), self.valid.to(place), self.conditions.to(place), context)
-
-
-class Share(NamedTuple):
-    """A part of a batch, the noise (b, latent) that its latents are drawn with, and what is valid in the whole of it.
-
-    What a network makes of all shares adds up to what it would make of the batch.
-    """
-
-    batch: Batch
-    noise: Tensor
-    part: Part
-    whole: Tensor
-
-
-@dataclass(frozen=True)
-class Rules:
-    """Weights and rates of the game; the recipe's ``game`` section."""
-
-    loss: str = "relativistic"
-    penalty: str = "approximate"
-    penalty_base: float = 0.02
-    penalty_adapts: bool = True
-    adversarial_weight: float = 0.5
-    reconstruction_weight: float = 3.0
-    kl_weight: float = 2e-4
-    lecam_weight: float = 0.0
-    superresolution_weight: float = 0.0
-    spectral: bool = True
-    locality: bool = False
-    transforms: tuple[str, ...] = EVERYWHERE
-    augmentation: float = 1.0
-    augmentation_adapts: bool = False
-    jitter: float = 0.5
-    warm_rate: float = 4e-3
-    generator_rate: float = 2e-4
-    discriminator_rate: float = 5e-4
-    condition_drop: float = 0.1
-    average_half_life: float = 1_000
-    precision: str = "float32"
 
 
 class Game(nn.Module):

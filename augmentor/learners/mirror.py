@@ -7,7 +7,8 @@ import torch
 from scipy.spatial.distance import pdist
 from torch import Tensor
 
-from augmentor.adversary.game import GROUP, Batch, Game
+from augmentor.adversary.batch import Batch
+from augmentor.adversary.game import GROUP, Game
 from augmentor.adversary.penalties import verdict
 from augmentor.measures.features import Features, random_convolutional
 from augmentor.measures.fidelity import kernel, standardised

@@ -9,7 +9,9 @@ import numpy as np
 import torch
 
 from augmentor.adversary.augment import EVERYWHERE, TURNING
-from augmentor.adversary.game import Batch, Game, Rules
+from augmentor.adversary.batch import Batch
+from augmentor.adversary.game import Game
+from augmentor.adversary.rules import Rules
 from augmentor.learners.mirror import LOOKED_AT, Mirror
 from augmentor.networks import preset, save, take_over
 from augmentor.recipe import Recipe

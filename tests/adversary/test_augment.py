@@ -20,7 +20,7 @@ from augmentor.adversary.augment import (
     augment,
 )
 from augmentor.adversary.draws import Draws
-from augmentor.adversary.game import Rules
+from augmentor.adversary.rules import Rules
 
 SHAPES = [(6, 1, 32, 32), (5, 13, 16, 24), (4, 3, 64, 32), (4, 2, 8, 16, 16), (3, 1, 16, 8, 24)]
 

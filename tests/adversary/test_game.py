@@ -12,18 +12,11 @@ from torch import Tensor
 
 from augmentor.adversary import penalties
 from augmentor.adversary.augment import EVERYWHERE, TURNING
+from augmentor.adversary.batch import Batch
 from augmentor.adversary.draws import Draws
-from augmentor.adversary.game import (
-    GROUP,
-    KL_RAMP,
-    LECAM_MEMORY,
-    PENALTY_EVERY,
-    RECONSTRUCT_EVERY,
-    Batch,
-    Game,
-    Rules,
-)
+from augmentor.adversary.game import GROUP, KL_RAMP, LECAM_MEMORY, PENALTY_EVERY, RECONSTRUCT_EVERY, Game
 from augmentor.adversary.muon import RATIO
+from augmentor.adversary.rules import Rules
 from augmentor.t2t.attention import GridAttention
 from augmentor.t2t.conditioning import ClassCondition, CycleCondition, TextCondition, encode
 from augmentor.t2t.presets import Preset, Stage

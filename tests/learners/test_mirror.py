@@ -8,7 +8,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from augmentor.adversary.game import GROUP, Batch, Game
+from augmentor.adversary.batch import Batch
+from augmentor.adversary.game import GROUP, Game
 from augmentor.learners.mirror import Mirror
 from augmentor.t2t.discriminator import Logits
 from tests.adversary.test_game import PLAIN, VARIANTS, Variant, batch, differing, new_game

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from safetensors.torch import save_file
 
 from augmentor.adversary.augment import EVERYWHERE, TURNING
-from augmentor.adversary.game import Batch
+from augmentor.adversary.batch import Batch
 from augmentor.learners import painter as module
 from augmentor.learners.painter import Painter, Tiles, load_tiles, rules
 from augmentor.networks import take_over

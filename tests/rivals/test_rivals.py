@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from augmentor.adversary.game import Batch
+from augmentor.adversary.batch import Batch
 from augmentor.rivals import RIVALS, Published, Rival, RivalGame, parameters, width_for
 from augmentor.rivals.game import RIVAL_LOSSES, slope
 from augmentor.rivals.rival import Projection
