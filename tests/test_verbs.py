@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import multiprocessing
 import shutil
 import sys
 from collections.abc import Callable, Iterator
@@ -34,6 +35,7 @@ from augmentor.orders import Order
 from augmentor.run import Run
 from augmentor.t2t.conditioning import ClassCondition
 from data_adapters import Provenance, open_scenes, phantoms, scan
+from tests.learners.test_loop import hold
 
 SMALL = ("tiles.size=[32,32]", "game.images=640", "game.checkpoint_every=160")
 CHEST = ("conditions.finding.column=finding", "data.group=patient", *SMALL)
@@ -104,6 +106,21 @@ def test_synthesis_goes_on_where_it_stopped(
         stream.write("sample_0000")  # a line cut off by a crash
     synthesize(20, run=chest.folder, out=torn)
     assert content(torn) == content(whole)
+
+
+def test_two_processes_do_not_write_into_one_folder(chest: Run, tmp_path: Path) -> None:
+    context = multiprocessing.get_context("fork")
+    held, done = context.Event(), context.Event()
+    other = context.Process(target=hold, args=(tmp_path / "out", held, done))
+    synthesize(3, run=chest.folder, out=tmp_path / "out")
+    before = content(tmp_path / "out")
+    other.start()
+    held.wait()
+    result = augmentor("synthesize", "--n", 5, "--run", chest.folder, "-o", tmp_path / "out")
+    done.set()
+    other.join()
+    assert result.exit_code == 2 and "FolderInUse" in result.stderr
+    assert content(tmp_path / "out") == before
 
 
 def test_samples_beyond_the_first_thousands_lie_in_folders_of_their_own(

@@ -20,7 +20,7 @@ class Curves:
             from torch.utils.tensorboard import SummaryWriter
 
             # What lies behind the checkpoint that training goes on from is hidden.
-            self._writer = SummaryWriter(str(run.folder / FOLDER), purge_step=seen)
+            self._writer = SummaryWriter(str(run.folder / FOLDER), purge_step=seen + 1)
 
     def add(self, record: Mapping[str, Any]) -> None:
         """Every number of a line of the log, by the name of its act."""
