@@ -10,6 +10,7 @@ import pytest
 import torch
 
 from augmentor.errors import WrongCondition
+from augmentor.recipe import Model
 from augmentor.run import Facts
 from augmentor.sampling import BLOCK, Maps, Sample, check_conditions, samples, to_physical
 from augmentor.scaling import Scaling
@@ -37,7 +38,7 @@ def facts(tile: tuple[int, ...] = PLANE, labels: tuple[int, ...] = (), *, given:
         channels=2,
         context=0,
         tile=tile,
-        model={},
+        model=Model().model_dump(),
         conditions=CONDITIONS,
         combinations=COMBINATIONS,
         scaling=Scaling((-1000.0, 0.0), (1000.0, 1.0)),

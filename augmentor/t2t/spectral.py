@@ -35,7 +35,7 @@ class HeldSpectrum(nn.Module):
     def forward(self, weight: Tensor) -> Tensor:
         matrix = weight.flatten(1)
         # A norm that is rounded to eight bits holds nothing.
-        with torch.autocast(weight.device.type, enabled=False):
+        with torch.autocast("cuda" if weight.is_cuda else "cpu", enabled=False):
             if self.training:
                 right = self._iterate(matrix)
             else:
