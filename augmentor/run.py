@@ -120,6 +120,8 @@ class Facts:
         """Raise ValueError or TypeError for what no training writes, before networks are made of it."""
         if self.model["preset"] not in PRESETS or {self.model["encoder"], self.model["decoder"]} - FUSED_BY:
             raise ValueError(f"a model of {dict(self.model)}")
+        if not all(type(count) is int for count in (self.channels, self.context)):
+            raise TypeError(f"{self.channels} channels, {self.context} of context")
         if not (1 <= self.channels <= MOST and 0 <= self.context <= MOST and len(self.labels) <= MOST):
             raise ValueError(f"{self.channels} channels, {self.context} of context, {len(self.labels)} labels")
         if len(self.tile) not in (2, 3) or not all(type(side) is int and 1 <= side <= MOST for side in self.tile):

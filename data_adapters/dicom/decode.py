@@ -15,14 +15,22 @@ from numpy.typing import NDArray
 from pydicom import dcmread
 from pydicom.dataelem import DataElement
 from pydicom.dataset import Dataset, FileDataset
+from pydicom.encaps import get_frame
 from pydicom.errors import BytesLengthException
 from pydicom.filereader import read_file_meta_info
 from pydicom.pixels.decoders.base import get_decoder
 from pydicom.pixels.processing import apply_color_lut, apply_modality_lut, convert_color_space
-from pydicom.uid import UID, ExplicitVRBigEndian, ExplicitVRLittleEndian, ImplicitVRLittleEndian, RLELossless
+from pydicom.uid import (
+    UID,
+    ExplicitVRBigEndian,
+    ExplicitVRLittleEndian,
+    ImplicitVRLittleEndian,
+    JPEG2000TransferSyntaxes,
+    RLELossless,
+)
 
 from data_adapters import room
-from data_adapters.dicom import jpeg
+from data_adapters.dicom import jp2, jpeg
 from data_adapters.dicom.geometry import normal
 from data_adapters.errors import BrokenFile, UserError
 from data_adapters.scene import to_physical, working_dtype
@@ -312,6 +320,9 @@ def decode_frames(path: Path, frames: Sequence[int]) -> tuple[list[NDArray[Any]]
                 # pydicom 3.0 cuts a frame of single bits short that begins amid a byte, unless all are read.
                 every, _ = decoder.as_array(dataset, raw=True)
                 return [every[frame] for frame in frames], dataset
+            if syntax in JPEG2000TransferSyntaxes:
+                for frame in frames:
+                    jp2.check(get_frame(dataset.PixelData, frame, number_of_frames=dataset.get("NumberOfFrames") or 1))
             found = list(decoder.iter_array(dataset, indices=frames, raw=True, **options))
     except Exception as error:
         raise BrokenFile(f"pixels cannot be decoded ({error})", where=path, do="restore it from its source") from error

@@ -128,6 +128,16 @@ def test_facts_cannot_name_a_class_to_be_made(planted: Path, tmp_path: Path) -> 
         load_generator(Run(folder))
 
 
+@pytest.mark.parametrize("name", ["channels", "context"])
+@pytest.mark.parametrize("count", [1.5, "1", None, -1, 10**9, [1]], ids=str)
+def test_facts_of_a_run_count_in_whole_numbers(planted: Path, tmp_path: Path, name: str, count: object) -> None:
+    folder = copied(planted, "run", tmp_path)
+    facts = json.loads((folder / "facts.json").read_text())
+    (folder / "facts.json").write_text(json.dumps(facts | {name: count}))
+    with pytest.raises(RunError):
+        load_generator(Run(folder))
+
+
 TAGS = (
     "!!python/object/apply:os.system ['touch {}']",
     "!!python/object/new:os.system ['touch {}']",
