@@ -61,9 +61,8 @@ class Block(NamedTuple):
 
 
 class Written(NamedTuple):
-    """A sample that was written: its number, its line of the label file, and the digest of each file by its name."""
+    """A sample that was written: its line of the label file, and the digest of each file by its name."""
 
-    number: int
     row: list[str]
     digests: dict[str, str]
 
@@ -150,7 +149,7 @@ def _write(order: Order, sample: Sample) -> Written:
     if sample.labels is not None:
         row.append(beside[0].relative_to(order.out).as_posix() if beside else "")
     digests = {file.relative_to(order.out).as_posix(): file_digest(file) for file in (*files, *beside)}
-    return Written(sample.index, row, digests)
+    return Written(row, digests)
 
 
 def place(out: Path, number: int) -> Path:

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
+import math
 import shutil
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-
-import numpy as np
 
 from augmentor.cutting import tiles_of
 from augmentor.recipe import Recipe
@@ -33,14 +32,14 @@ class Parcel:
 def parcels(recipe: Recipe, scenes: Sequence[Scene], maps: dict[str, Scene], folder: Path) -> Iterator[Parcel]:
     """All scenes, in their order, in parcels below ``folder``."""
     held: list[Scene] = []
-    number = 0
+    number = values = 0
     for scene in scenes:
         held.append(scene)
-        large = sum(float(np.prod(one.shape)) for one in held) >= AT_ONCE
-        if large or len(held) == SCENES or scene is scenes[-1]:
+        values += math.prod(scene.shape)
+        if values >= AT_ONCE or len(held) == SCENES or scene is scenes[-1]:
             of_each = tuple(maps.get(one.name) for one in held)
             yield Parcel(folder / FOLDER / f"{number:06d}", recipe, tuple(held), of_each)
-            held, number = [], number + 1
+            held, values, number = [], 0, number + 1
 
 
 def cut(parcel: Parcel) -> Parcel:

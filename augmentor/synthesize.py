@@ -77,7 +77,8 @@ def synthesize(
     if only_if_passed:
         check_passed(found)
     asked = check_conditions(facts, condition or {})
-    maps_for(found, Path(segmentation) if segmentation else None)
+    given, store = Path(segmentation) if segmentation else None, Path(runs) / "tiles" if sieve else None
+    maps_for(found, given)
     template = target(facts, format or found.recipe.synthesis.format)
     deliver.check(template.format)
     out = Path(out) if out else found.folder / "samples" / _folder_name(seed, template.format, asked, guidance, sieve)
@@ -89,7 +90,6 @@ def synthesize(
         | {"format": template.format, "asked": dict(asked)}
         | {"segmentation": str(segmentation or ""), "sieve": sieve},
     )
-    given, store = Path(segmentation) if segmentation else None, Path(runs) / "tiles" if sieve else None
     order = Order(found, out, template, provenance, asked, given, store)
     with alone_in(out):
         done, following = written(out)

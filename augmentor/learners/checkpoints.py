@@ -43,7 +43,7 @@ class Checkpoints:
                 raise error.__context__ if isinstance(error.__context__, OSError) else error from None
             stream.flush()
             os.fsync(stream.fileno())
-        _to_disk(self.folder)
+        _list_to_disk(self.folder)
         for old in self._found()[: -self.keep]:
             old.unlink()
 
@@ -58,7 +58,7 @@ class Checkpoints:
             try:
                 # Tensors and plain values alone: a file that would run code does not load.
                 state = torch.load(path, weights_only=True, map_location="cpu")
-                if not isinstance(state, dict) or state.get("images") != _tiles(path):
+                if not isinstance(state, dict) or state.get("images") != int(path.stem):
                     raise ValueError("it is no state of this run")
                 return state
             except Exception as error:
@@ -97,13 +97,9 @@ def least(run: Run) -> float:
     return float(json.loads(path.read_text())["distance"]) if path.is_file() else float("inf")
 
 
-def _tiles(path: Path) -> int:
-    return int(path.stem)
-
-
-def _to_disk(path: Path) -> None:
-    """Wait until a file, or a folder's list of files, would survive a power cut."""
-    handle = os.open(path, os.O_RDONLY)
+def _list_to_disk(folder: Path) -> None:
+    """Wait until a folder's list of files would survive a power cut."""
+    handle = os.open(folder, os.O_RDONLY)
     try:
         os.fsync(handle)
     finally:

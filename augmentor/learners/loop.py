@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping
 from contextlib import nullcontext
+from signal import SIGTERM
 from typing import Any, Protocol
 
 import torch
@@ -173,10 +174,10 @@ class Course:
         if self.seen < self.recipe.game.images:
             self._keep()
             self._say("stopped")
-            number = stop.signal or 15
             raise Interrupted(
                 f"stopped after {self.seen} of {self.recipe.game.images} tiles, all of them kept",
-                signal=int(number),
+                # Another process of the team was told so.
+                signal=int(stop.signal or SIGTERM),
                 where=self.run.folder,
                 do=f"go on with: augmentor train --resume {self.run.name}",
             )

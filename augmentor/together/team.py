@@ -99,6 +99,8 @@ class Team:
 
     def any(self, here: bool) -> bool:
         """Whether it holds in any process."""
+        if self.size == 1:
+            return here
         said = torch.tensor([float(here)], device=self.place)
         self.add_up([said])
         return bool(said.item())
