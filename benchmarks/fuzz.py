@@ -18,6 +18,7 @@ import resource
 import select
 import shutil
 import signal
+import subprocess
 import sys
 import tempfile
 import time
@@ -29,9 +30,10 @@ from pathlib import Path
 from typing import Any
 
 import click
+import torch
 
 from benchmarks.fuzz_mutations import changed
-from benchmarks.fuzz_seeds import Files, collected, draw_all, drawn_in
+from benchmarks.fuzz_seeds import Files, collected, drawn_in
 from benchmarks.fuzz_targets import TARGETS
 from benchmarks.machine import machine
 from data_adapters.errors import UserError
@@ -108,6 +110,8 @@ def _memory() -> float:
 
 def _child(seeds: Sequence[Files], target: str, numbers: Sequence[int], seed: int, work: Path, answers: int) -> None:
     """Work through cases and tell of each when it begins and what became of it; never returns."""
+    # The threads that the parent computes with are not there after a fork, and would be waited for.
+    torch.set_num_threads(1)
     resource.setrlimit(resource.RLIMIT_AS, (ADDRESSES, ADDRESSES))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     nowhere = os.open(os.devnull, os.O_WRONLY)
@@ -216,18 +220,9 @@ def fuzzed(
 
 
 def seeds_of(elsewhere: Path | None) -> dict[str, list[Files]]:
-    """The seeds of every target: those drawn, in a child since what draws them starts threads, and those found."""
+    """The seeds of every target: those drawn, by a process of their own since that starts threads, and those found."""
     with tempfile.TemporaryDirectory() as name:
-        pid = os.fork()
-        if pid == 0:
-            try:
-                draw_all(Path(name))
-            except BaseException:
-                traceback.print_exc()
-                os._exit(1)
-            os._exit(0)
-        if os.waitpid(pid, 0)[1]:
-            raise SystemExit("seeds could not be drawn")
+        subprocess.run([sys.executable, "-m", "benchmarks.fuzz_seeds", name], cwd=ROOT, check=True)
         found = drawn_in(Path(name))
     if elsewhere is not None:
         for target, more in collected(elsewhere).items():

@@ -1,8 +1,12 @@
-"""Small valid files, a folder a seed, that cases of fuzzing are made from: drawn by the package's own writers."""
+"""Small valid files, a folder a seed, that cases of fuzzing are made from: drawn by the package's own writers.
+
+python -m benchmarks.fuzz_seeds FOLDER
+"""
 
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -367,3 +371,7 @@ def collected(folder: Path) -> dict[str, list[Files]]:
             suffix = ".nii.gz" if path.name.endswith(".nii.gz") else path.suffix
             found.setdefault(target, []).append({f"file{suffix}": path.read_bytes()})
     return found
+
+
+if __name__ == "__main__":
+    draw_all(Path(sys.argv[1]))

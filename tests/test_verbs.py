@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import json
-import multiprocessing
 import shutil
 import sys
 from collections.abc import Callable, Iterator
@@ -35,7 +34,7 @@ from augmentor.orders import Order
 from augmentor.run import Run
 from augmentor.t2t.conditioning import ClassCondition
 from data_adapters import Provenance, open_scenes, phantoms, scan
-from tests.learners.test_loop import hold
+from tests.holding import held_elsewhere
 
 SMALL = ("tiles.size=[32,32]", "game.images=640", "game.checkpoint_every=160")
 CHEST = ("conditions.finding.column=finding", "data.group=patient", *SMALL)
@@ -109,16 +108,10 @@ def test_synthesis_goes_on_where_it_stopped(
 
 
 def test_two_processes_do_not_write_into_one_folder(chest: Run, tmp_path: Path) -> None:
-    context = multiprocessing.get_context("fork")
-    held, done = context.Event(), context.Event()
-    other = context.Process(target=hold, args=(tmp_path / "out", held, done))
     synthesize(3, run=chest.folder, out=tmp_path / "out")
     before = content(tmp_path / "out")
-    other.start()
-    held.wait()
-    result = augmentor("synthesize", "--n", 5, "--run", chest.folder, "-o", tmp_path / "out")
-    done.set()
-    other.join()
+    with held_elsewhere(tmp_path / "out"):
+        result = augmentor("synthesize", "--n", 5, "--run", chest.folder, "-o", tmp_path / "out")
     assert result.exit_code == 2 and "FolderInUse" in result.stderr
     assert content(tmp_path / "out") == before
 

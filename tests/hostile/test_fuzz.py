@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from click.testing import CliRunner
 
 from benchmarks import fuzz
@@ -87,6 +88,24 @@ def test_memory_that_ran_out_is_told_though_an_error_hides_it(monkeypatch: pytes
 
     monkeypatch.setitem(TARGETS, "hidden", target)
     assert fuzzed([{"x": b""}], "hidden", [0]).escapes[0]["how"].startswith("MemoryError, told as BrokenFile")
+
+
+def compute(folder: Path) -> None:
+    torch.ones(1 << 20).exp_()
+
+
+def test_threads_that_the_parent_computes_with_are_not_waited_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = torch.get_num_threads()
+    torch.set_num_threads(2)
+    try:
+        compute(tmp_path)
+        monkeypatch.setitem(TARGETS, "parallel", compute)
+        found = fuzzed([{"x": b""}], "parallel", [0], seconds=5.0)
+    finally:
+        torch.set_num_threads(before)
+    assert dict(found.said) == {"answered": 1}
 
 
 def test_the_command_writes_a_record_and_replays(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

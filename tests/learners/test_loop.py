@@ -24,6 +24,7 @@ from augmentor.run import Run
 from augmentor.together.lock import LOCK, alone_in
 from augmentor.together.team import ALONE, Team
 from data_adapters.errors import SystemRefused
+from tests.holding import held_elsewhere
 
 TOTAL, BATCH, EVERY = 800, 8, 80
 
@@ -310,35 +311,20 @@ def test_a_bug_is_no_lack_of_memory(tmp_path: Path) -> None:
         learn(fresh(tmp_path), recipe(), Walk(trouble=wrong))
 
 
-def hold(folder: Path, held: Any, done: Any) -> None:
-    with alone_in(folder):
-        held.set()
-        done.wait()
-
-
 def test_a_folder_has_one_process_at_a_time_and_none_after_a_kill(tmp_path: Path) -> None:
-    context = multiprocessing.get_context("fork")
-    held, done = context.Event(), context.Event()
-    process = context.Process(target=hold, args=(tmp_path, held, done))
-    process.start()
-    held.wait()
-    with pytest.raises(FolderInUse, match=f"process {process.pid} on"), alone_in(tmp_path):
-        pass
-    os.kill(process.pid or 0, signal.SIGKILL)
-    process.join()
-    with alone_in(tmp_path):
-        assert (tmp_path / LOCK).is_file()
-    assert list(tmp_path.iterdir()) == []
+    with held_elsewhere(tmp_path) as (process, _):
+        with pytest.raises(FolderInUse, match=f"process {process.pid} on"), alone_in(tmp_path):
+            pass
+        os.kill(process.pid or 0, signal.SIGKILL)
+        process.join()
+        with alone_in(tmp_path):
+            assert (tmp_path / LOCK).is_file()
+        assert list(tmp_path.iterdir()) == []
 
 
 def test_a_patient_process_waits_its_turn(tmp_path: Path) -> None:
-    context = multiprocessing.get_context("fork")
-    held, done = context.Event(), context.Event()
-    process = context.Process(target=hold, args=(tmp_path, held, done))
-    process.start()
-    held.wait()
-    threading.Timer(0.2, done.set).start()
-    with alone_in(tmp_path, patient=True):
-        assert done.is_set()
-    process.join()
+    with held_elsewhere(tmp_path) as (process, done):
+        threading.Timer(0.2, done.set).start()
+        with alone_in(tmp_path, patient=True):
+            assert done.is_set()
     assert process.exitcode == 0
