@@ -16,10 +16,10 @@ from augmentor.learners.checkpoints import Checkpoints, best, least, note_best
 from augmentor.learners.curves import Curves
 from augmentor.learners.health import Complaint, Watch, broken
 from augmentor.learners.stopping import Stop, stopping
-from augmentor.progress import NO_FIGURES, note, progress
+from augmentor.progress import NO_FIGURES, Advance, note, progress
 from augmentor.recipe import Recipe
 from augmentor.run import Run
-from augmentor.together.team import Team
+from augmentor.together.team import OthersLackMemory, Team
 
 LOG_EVERY = 500
 """Tiles between lines of the log."""
@@ -93,19 +93,22 @@ class Course:
         with stopping() as stop, shown as advance:
             while self.seen < total:
                 try:
-                    act, figures = self.learner.step(self.seen)
+                    self._advance(advance)
+                    self._heed(stop)
                 except (RuntimeError, MemoryError) as error:
                     self._divide(error)
-                    continue
-                if complaint := broken(figures):
-                    self._answer(complaint)
-                    continue
-                self._go_on(act, figures)
-                advance(self.seen, act, figures)
-                self._heed(stop)
         self._say("finished")
         if self.curves:
             self.curves.close()
+
+    def _advance(self, advance: Advance) -> None:
+        """Take a step, and answer what is wrong with it, or go on."""
+        act, figures = self.learner.step(self.seen)
+        if complaint := broken(figures):
+            self._answer(complaint)
+            return
+        self._go_on(act, figures)
+        advance(self.seen, act, figures)
 
     def _go_on(self, act: str, figures: dict[str, float]) -> None:
         """Count a step, and log, look and keep where it is time to."""
@@ -121,15 +124,19 @@ class Course:
         """Learn each batch in twice as many parts from the last checkpoint on, where it is memory that lacks."""
         if not is_out_of_memory(error):
             raise error
-        parts, batch = 2 * self.learner.team.parts, self.recipe.game.batch
-        if self.learner.team.size > 1 or batch % (parts * GROUP):
+        team, batch = self.learner.team, self.recipe.game.batch
+        if not isinstance(error, OthersLackMemory):
+            team.withdraw()
+        parts = 2 * team.parts
+        if batch % (team.size * parts * GROUP):
             self._fail(
-                f"memory does not suffice for {batch // self.learner.team.parts} tiles at once",
+                f"memory does not suffice for {batch // (team.size * team.parts)} tiles at once",
                 "set game.parts and game.batch, or choose a smaller preset or tile",
             )
         self._restore()
-        self.learner.team = self.learner.team.in_parts(parts)
-        note(f"memory does not suffice: from {self.seen} tiles on each batch is learned in {parts} parts")
+        self.learner.team = team.in_parts(parts)
+        if self.leads:
+            note(f"memory does not suffice: from {self.seen} tiles on each batch is learned in {parts} parts")
 
     def _look(self) -> None:
         """Examine the learner, answer what is wrong, and keep what is good."""

@@ -17,6 +17,10 @@ from augmentor.errors import ClusterError, RecipeError, UserError
 Value = TypeVar("Value")
 
 
+class OthersLackMemory(MemoryError):
+    """Another process of the team found no memory for its part of a batch."""
+
+
 @dataclass(frozen=True)
 class Part:
     """``count`` rows from row ``first`` on, ``of`` so many in the whole batch."""
@@ -78,24 +82,55 @@ class Team:
         return replace(self, parts=parts)
 
     def add_up(self, tensors: Iterable[Tensor]) -> None:
-        """Each tensor becomes its sum over all processes, in place."""
+        """Each tensor becomes its sum over all processes, in place.
+
+        Raises:
+            OthersLackMemory: if another process has withdrawn.
+        """
         held = list(tensors)
         if self.size == 1 or not held:
             return
         flat = torch.cat([tensor.flatten() for tensor in held])
+        self._meet()
         with _together():
             distributed.all_reduce(flat)
         for tensor, summed in zip(held, flat.split([tensor.numel() for tensor in held]), strict=True):
             tensor.copy_(summed.view_as(tensor))
 
     def gather(self, rows: Tensor) -> Tensor:
-        """(n, b) of each process -> (n, B), in the order of the batch."""
+        """(n, b) of each process -> (n, B), in the order of the batch.
+
+        Raises:
+            OthersLackMemory: if another process has withdrawn.
+        """
         if self.size == 1:
             return rows
         held = [torch.empty_like(rows) for _ in range(self.size)]
+        self._meet()
         with _together():
             distributed.all_gather(held, rows.contiguous())
         return torch.cat(held, dim=1)
+
+    def withdraw(self) -> None:
+        """Meet the others, wherever they next wait for this process, without the memory to do what they do there."""
+        if self.size > 1:
+            self._meeting(lacking=True)
+
+    def _meet(self) -> None:
+        """Go on when all can.
+
+        Raises:
+            OthersLackMemory: if another has withdrawn.
+        """
+        if self._meeting(lacking=False):
+            raise OthersLackMemory
+
+    def _meeting(self, lacking: bool) -> bool:
+        """Whether any process lacks memory. All that they do together begins here, so that they always meet."""
+        said = torch.tensor([float(lacking)], device=self.place)
+        with _together():
+            distributed.all_reduce(said)
+        return bool(said.item())
 
     def any(self, here: bool) -> bool:
         """Whether it holds in any process."""

@@ -22,7 +22,7 @@ from augmentor.learners.loop import BACK, learn
 from augmentor.recipe import Recipe
 from augmentor.run import Run
 from augmentor.together.lock import LOCK, alone_in
-from augmentor.together.team import ALONE, Team
+from augmentor.together.team import ALONE, Team, joined
 from data_adapters.errors import SystemRefused
 from tests.holding import held_elsewhere
 
@@ -69,8 +69,8 @@ class Walk:
         self.random.set_state(state["random"])
 
 
-def recipe(**health: str) -> Recipe:
-    game = {"images": TOTAL, "batch": BATCH, "checkpoint_every": EVERY}
+def recipe(batch: int = BATCH, **health: str) -> Recipe:
+    game = {"images": TOTAL, "batch": batch, "checkpoint_every": EVERY}
     return Recipe.model_validate({"name": "walk", "game": game, "health": health})
 
 
@@ -301,6 +301,55 @@ def test_memory_that_never_suffices_is_said(tmp_path: Path) -> None:
     with pytest.raises(TrainingFailed, match="memory does not suffice for 4 tiles at once"):
         learn(run, recipe(), Walk(trouble=never))
     assert state(run)["state"] == "failed"
+
+
+def member(rank: int, folder: Path, lacking: set[int], after: bool, most: int) -> None:
+    """One process of a team, in which some lack memory once, before or after they meet the others."""
+    os.environ.update(RANK=str(rank), WORLD_SIZE="2", MASTER_ADDR="127.0.0.1")
+
+    def scarce(walk: Walk, seen: int) -> float:
+        lacks = seen == 176 and rank in lacking and walk.team.parts < most
+        if lacks and not after:
+            raise torch.OutOfMemoryError("CUDA out of memory")
+        walk.team.add_up([torch.ones(3)])
+        if lacks:
+            raise torch.OutOfMemoryError("CUDA out of memory")
+        return 0.0
+
+    with joined(torch.device("cpu")) as team:
+        walk = Walk(trouble=scarce)
+        walk.team = team
+        try:
+            learn(Run(folder), recipe(2 * BATCH), walk)
+            said = ""
+        except TrainingFailed as error:
+            said = str(error)
+        told = {"parts": walk.team.parts, "path": walk.path, "place": walk.place.tolist(), "said": said}
+        (folder / f"{rank}.json").write_text(json.dumps(told))
+
+
+def team_walked(folder: Path, lacking: set[int], after: bool, most: int) -> tuple[dict[str, Any], ...]:
+    """What each process of a team of two made of its walk."""
+    run = fresh(folder)
+    os.environ["MASTER_PORT"] = str(28_500 + os.getpid() % 1_000)
+    torch.multiprocessing.spawn(member, (run.folder, lacking, after, most), nprocs=2)
+    return tuple(json.loads((run.folder / f"{rank}.json").read_text()) for rank in (0, 1))
+
+
+@pytest.mark.parametrize(("lacking", "after"), [({1}, False), ({0}, True), ({0, 1}, False)])
+def test_where_one_of_a_team_lacks_memory_all_learn_in_parts(tmp_path: Path, lacking: set[int], after: bool) -> None:
+    one, other = team_walked(tmp_path / "torn", lacking, after, most=2)
+    whole = Walk()
+    learn(fresh(tmp_path / "whole"), recipe(2 * BATCH), whole)
+    assert one["place"] == other["place"] == whole.place.tolist()
+    for told in (one, other):
+        assert told["parts"] == 2 and told["path"].count(160) == 2 and told["said"] == ""
+
+
+def test_where_one_of_a_team_never_has_memory_it_ends_for_all(tmp_path: Path) -> None:
+    one, other = team_walked(tmp_path, {1}, False, most=9)
+    assert one["said"] == other["said"]
+    assert "memory does not suffice for 4 tiles at once" in one["said"]
 
 
 def test_a_bug_is_no_lack_of_memory(tmp_path: Path) -> None:
