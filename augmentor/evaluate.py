@@ -16,6 +16,7 @@ from augmentor.evaluation.confounding import confounding
 from augmentor.evaluation.detail import detail
 from augmentor.evaluation.encoder import Extract, of_file
 from augmentor.evaluation.following import following
+from augmentor.evaluation.judged import Judged
 from augmentor.evaluation.likeness import likeness
 from augmentor.evaluation.memory import memory
 from augmentor.evaluation.obedience import obedience
@@ -32,8 +33,10 @@ from augmentor.recipe import Data, Recipe, Tiles
 from augmentor.report.page import Picture, Section, write_page
 from augmentor.report.pictures import sheet, visible
 from augmentor.run import TOOL, Run, tool_version
+from augmentor.together.lock import alone_in
 from augmentor.together.workers import HERE, Workers
 from data_adapters.atomic import write_json
+from data_adapters.fixity import file_digest
 
 CARD = "CARD.md"
 SHOWN = 32
@@ -75,7 +78,7 @@ def evaluate(
     cut by ``hands``.
 
     ``index.html`` and ``report.json`` are written to ``out``, by default ``report`` in the run's folder, and of a run a
-    model card; an earlier report there is replaced.
+    model card; an earlier report there is replaced. After a stop, the parts that were judged are not judged again.
 
     Raises:
         UserError: if there is no run, nothing to compare, or ``out`` holds anything else.
@@ -105,30 +108,34 @@ def evaluate(
         who = f"{synthetic or f'{n} samples'}, beside the real images of {found.name}"
         origin = {"recipe": found.recipe.digest(), "checkpoint": found.checkpoint_digest(), "seed": str(seed)}
         origin |= {name: str(path) for name, path in (("real", real), ("synthetic", synthetic)) if path is not None}
-    verdict = Verdict(_judged(sets, own), out / "index.html")
-    # Marks the folder as a report's, whatever happens next.
-    write_json(out / REPORT, {"tool": TOOL, "verdict": "unfinished"})
-    if found is not None:
-        write_card(found, sets, verdict.parts, out / CARD)
-    write_page("Evaluation", _lead(who, verdict), _sections(sets, verdict.parts, out), verdict.page)
-    write_json(
-        out / REPORT,
-        {
-            "tool": TOOL,
-            "version": tool_version(),
-            **origin,
-            "samples": len(sets.made),
-            "verdict": verdict.grade.word,
-            "parts": {
-                part.name: {"grade": part.grade.word, "reason": part.reason, "figures": part.figures}
-                for part in verdict.parts
+    with alone_in(out):
+        # Marks the folder as a report's, whatever happens next; an earlier verdict stands until there is another.
+        if not (out / REPORT).is_file():
+            write_json(out / REPORT, {"tool": TOOL, "verdict": "unfinished"})
+        judged = Judged(out, sets, origin | ({"features": file_digest(Path(features))} if features else {}))
+        verdict = Verdict(_parts(sets, own, judged), out / "index.html")
+        if found is not None:
+            write_card(found, sets, verdict.parts, out / CARD)
+        write_page("Evaluation", _lead(who, verdict), _sections(sets, verdict.parts, out), verdict.page)
+        write_json(
+            out / REPORT,
+            {
+                "tool": TOOL,
+                "version": tool_version(),
+                **origin,
+                "samples": len(sets.made),
+                "verdict": verdict.grade.word,
+                "parts": {
+                    part.name: {"grade": part.grade.word, "reason": part.reason, "figures": part.figures}
+                    for part in verdict.parts
+                },
             },
-        },
-    )
+        )
+        judged.forget()
     return verdict
 
 
-def _judged(sets: Sets, own: Mapping[str, Extract]) -> list[Part]:
+def _parts(sets: Sets, own: Mapping[str, Extract], judged: Judged) -> list[Part]:
     """Every part, the real images first: what they are worth decides what the others are."""
     limits = sets.recipe.evaluation
     judges: dict[str, Callable[[], Part | None]] = {
@@ -148,7 +155,7 @@ def _judged(sets: Sets, own: Mapping[str, Extract]) -> list[Part]:
     with progress("evaluate", len(judges)) as advance:
         for number, (name, judge) in enumerate(judges.items()):
             advance(number, name)
-            if (part := judge()) is not None:
+            if (part := judged.part(name, judge)) is not None:
                 parts.append(part)
         advance(len(judges))
     return parts

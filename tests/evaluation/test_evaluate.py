@@ -1,6 +1,8 @@
 """The verb: any two folders, or a run, to a page and a verdict."""
 
 import json
+from collections import Counter
+from importlib import import_module
 from pathlib import Path
 
 import pytest
@@ -10,10 +12,15 @@ from augmentor.cli import main
 from augmentor.errors import RunError
 from augmentor.evaluate import evaluate
 from augmentor.evaluation import classifier
-from augmentor.evaluation.part import Grade
+from augmentor.evaluation.part import Grade, Part
+from augmentor.evaluation.sets import Sets
+from augmentor.report.chart import Chart, Line
 from augmentor.synthesize import synthesize
 from augmentor.train import train
 from data_adapters import phantoms
+
+# The package holds the verb under the name of its module.
+verb = import_module("augmentor.evaluate")
 
 SMALL = ("tiles.size=[32,32]", "tiles.held_out=0.4", "game.images=64", "data.group=patient",
          "conditions.finding.column=finding", "data.licence=CC-BY-4.0")  # fmt: skip
@@ -97,6 +104,63 @@ def test_a_run_is_judged_by_its_own_tiles_and_again(
     assert [part.name for part in first.parts] == [
         "real images", "confounding", "likeness", "telling apart", "values", "detail", "memory", "obedience", "use",
     ]  # fmt: skip
+
+
+JUDGES = ("originals", "likeness", "telling", "values", "detail", "memory")
+
+
+@pytest.fixture
+def quick(monkeypatch: pytest.MonkeyPatch) -> Counter[str]:
+    """Judges that find something at once, of every kind that a part can hold; how often each was asked."""
+    calls: Counter[str] = Counter()
+
+    def judge(name: str, sets: Sets) -> Part:
+        calls[name] += 1
+        figures = {"of": {"mean": float(sets.made.planes.mean()), "none": float("nan")}, "count": len(sets.made)}
+        chart = Chart("a", "b", "c", (1.0, 2.0), {"one": 1.0}, [Line("d", (0.1, float("nan")), (0.0, 0.1), (0.2, 0.3))])
+        pairs = [(sets.train.planes[0], sets.made.planes[0])]
+        return Part(name, Grade.CAUTION, "doubted", figures, [("", "a"), ("b", "1")], "So.", pairs, [chart])
+
+    for name in JUDGES:
+        monkeypatch.setattr(verb, name, lambda sets, *told, name=name: judge(name, sets))
+    return calls
+
+
+def content(folder: Path) -> dict[str, bytes]:
+    return {str(file.relative_to(folder)): file.read_bytes() for file in folder.rglob("*") if file.is_file()}
+
+
+def test_what_was_judged_before_a_stop_is_not_judged_again(
+    chests: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, quick: Counter[str]
+) -> None:
+    def compare(out: str) -> None:
+        evaluate(real=chests / "real", synthetic=chests / "others", out=tmp_path / out, runs=tmp_path / "runs")
+
+    compare("whole")
+    quick.clear()
+    for name in JUDGES:
+        with monkeypatch.context() as patched, pytest.raises(KeyboardInterrupt):
+            patched.setattr(verb, name, interrupted)
+            compare("torn")
+    compare("torn")
+    assert content(tmp_path / "torn") == content(tmp_path / "whole")
+    assert quick == dict.fromkeys(JUDGES, 1)
+
+
+def test_what_was_judged_of_other_images_counts_for_nothing(
+    chests: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, quick: Counter[str]
+) -> None:
+    where = {"out": tmp_path / "out", "runs": tmp_path / "runs"}
+    with monkeypatch.context() as patched, pytest.raises(KeyboardInterrupt):
+        patched.setattr(verb, "memory", interrupted)
+        evaluate(real=chests / "real", synthetic=chests / "real", **where)
+    evaluate(real=chests / "real", synthetic=chests / "others", **where)
+    assert quick["likeness"] == 2
+    assert not (tmp_path / "out/judged").exists()
+
+
+def interrupted(*told: object) -> None:
+    raise KeyboardInterrupt
 
 
 @pytest.mark.parametrize(
