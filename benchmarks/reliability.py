@@ -252,12 +252,14 @@ def processes() -> None:
             found[f"train, {devices}"] = {"seconds": round(log[-1]["seconds"], 1)}
         many(place / "scenes", 4_000)
         for name, option in (("1", ()), ("2", ("--scheduler", "local:2"))):
-            began = time.monotonic()
-            command = augmentor(
-                "synthesize", "--n", "4000", "--runs", place / "runs1", "-o", place / f"out{name}", *option
-            )
-            subprocess.run(command, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-            found[f"synthesize, {name}"] = {"seconds": round(time.monotonic() - began, 1)}
+            for verb, words in {
+                "ingest": ("chest_xray", *UNLABELLED, "--data", place / "scenes", "--store", place / f"tiles{name}"),
+                "synthesize": ("--n", "4000", "--runs", place / "runs1", "-o", place / f"out{name}"),
+            }.items():
+                began = time.monotonic()
+                command = augmentor(verb, *words, *option)
+                subprocess.run(command, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+                found[f"{verb}, {name}"] = {"seconds": round(time.monotonic() - began, 1)}
         keep("processes", found)
 
 
