@@ -17,11 +17,12 @@ if TYPE_CHECKING:
     from augmentor.ingest import ingest
     from augmentor.inspect import inspect
     from augmentor.runs import runs
+    from augmentor.score import score
     from augmentor.synthesize import synthesize
     from augmentor.train import train
     from augmentor.verify import verify
 
-__all__ = ["evaluate", "fill", "ingest", "inspect", "runs", "synthesize", "train", "verify"]
+__all__ = ["evaluate", "fill", "ingest", "inspect", "runs", "score", "synthesize", "train", "verify"]
 
 
 # Idle OpenMP threads sleep instead of spinning: two runs side by side on two cores were found to be five times

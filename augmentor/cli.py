@@ -241,6 +241,25 @@ def evaluate(run: str | None, **options: Any) -> None:
 
 @main.command()
 @click.argument("source", type=PATH)
+@click.option("-o", "--out", type=PATH, default=Path("scores"), show_default=True, help="Folder to write.")
+@click.option("--alarms", type=click.FloatRange(0, 1, min_open=True, max_open=True), default=0.05, show_default=True,
+              help="Part of usual images that may raise an alarm.")  # fmt: skip
+@click.option("--maps/--no-maps", default=True, help="Write a map of every scene, in its own format and grid.")
+@run_option
+@runs_option
+@answers
+@clustered
+def score(source: Path, **options: Any) -> None:
+    """Say how strange the images at SOURCE are to a run that was trained on usual ones, and where in them."""
+    from augmentor.score import score
+
+    found = score(source, **options)
+    strange = sum(row.alarm for row in found.rows)
+    click.echo(f"{found.folder}: {len(found.rows)} images, {strange} of them stranger than usual ones")
+
+
+@main.command()
+@click.argument("source", type=PATH)
 @click.option("-o", "--out", type=PATH, required=True, help="File, or folder for a series or stack.")
 @click.option("--mask", type=PATH, help="Raster, volume or dated folder on the same grid; or a layer's name, as scl.")
 @click.option(
@@ -344,19 +363,41 @@ def runs(as_json: bool, runs: Path) -> None:
     click.echo(json.dumps([run.as_dict() for run in every], indent=2) if as_json else table(every))
 
 
-@main.command()
-@click.argument("name", required=False)
-@answers
-def recipes(name: str | None) -> None:
-    """List the shipped recipes, or print the one called NAME."""
+class Recipes(click.Group):
+    """A verb whose other words are names of recipes, which are printed."""
+
+    def get_command(self, ctx: click.Context, name: str) -> click.Command:
+        return super().get_command(ctx, name) or click.Command(name, callback=answers(lambda: _print_recipe(name)))
+
+
+def _print_recipe(name: str) -> None:
     from augmentor import recipe as known
 
-    if name is None:
-        for shipped in known.shipped():
-            click.echo(f"{shipped:22} {known.load(shipped).about}")
-        return
     known.load(name)
     click.echo((known.shipped().get(name) or Path(name)).read_text(), nl=False)
+
+
+@main.group(cls=Recipes, invoke_without_command=True, subcommand_metavar="[NAME | new DATA]")
+@click.pass_context
+@answers
+def recipes(ctx: click.Context) -> None:
+    """List the shipped recipes, print the one called NAME, or write one that is fitted to DATA."""
+    if ctx.invoked_subcommand is None:
+        from augmentor import recipe as known
+
+        for shipped in known.shipped():
+            click.echo(f"{shipped:22} {known.load(shipped).about}")
+
+
+@recipes.command()
+@click.argument("data", type=PATH)
+@click.option("-o", "--out", type=PATH, default=Path("recipe.yaml"), show_default=True, help="File to write.")
+@answers
+def new(data: Path, out: Path) -> None:
+    """Write a commented recipe fitted to DATA: what suits it, why, and how long training takes here."""
+    from augmentor.fitting.new import new
+
+    click.echo(f"{new(data, out)}: written; read it, and go on with: augmentor train {out}")
 
 
 @main.command()

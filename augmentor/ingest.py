@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections import Counter
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
@@ -121,12 +121,16 @@ def cut_images(
 
     Nothing is asked of labels, or of how many there are.
     """
-    plain = recipe.model_copy(update={"conditions": {}})
     scenes = opened(path)
-    alike = _like_each_other([scene for scene in scenes if scene.path in named] or scenes)
-    for scene, tiles in zip(alike, hands.map(_cut_alone, [(plain, scene) for scene in alike]), strict=True):
+    for scene, tiles in cut_each(_like_each_other([s for s in scenes if s.path in named] or scenes), recipe, hands):
         for tile in tiles:
             yield scene, tile
+
+
+def cut_each(scenes: Sequence[Scene], recipe: Recipe, hands: Workers = HERE) -> Iterator[tuple[Scene, list[Tile]]]:
+    """Scenes, each with its tiles as the recipe cuts its own, by ``hands``; nothing is asked of labels."""
+    plain = recipe.model_copy(update={"conditions": {}})
+    yield from zip(scenes, hands.map(_cut_alone, [(plain, scene) for scene in scenes]), strict=True)
 
 
 def _cut_alone(asked: tuple[Recipe, Scene]) -> list[Tile]:

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 from augmentor.errors import DeviceMissing, RunError
 from augmentor.run import Facts, Run
+from augmentor.t2t.discriminator import Discriminator
 from augmentor.t2t.generator import Generator
 from augmentor.t2t.inference import Inference
 from augmentor.t2t.presets import PRESETS, Preset
@@ -65,6 +66,11 @@ def build_inference(facts: Facts) -> Inference:
     return Inference(facts.made, facts.tile, preset(facts))
 
 
+def build_discriminator(facts: Facts, *, spectral: bool) -> Discriminator:
+    """A discriminator with fresh weights; ``spectral`` as its recipe's game is."""
+    return Discriminator(facts.made, facts.tile, preset(facts), facts.conditions, facts.read, spectral=spectral)
+
+
 def save(run: Run, facts: Facts, generator: Generator, **others: nn.Module) -> None:
     """Write facts and weights, atomically; the generator's last, since they make the run usable.
 
@@ -96,6 +102,19 @@ def load_inference(run: Run) -> Inference:
     if not run.file("inference").is_file():
         raise RunError("has no inference network", where=run.folder, do="name a run that synthesizes")
     return _load(build_inference(facts), run, "inference")
+
+
+def load_discriminator(run: Run) -> Discriminator:
+    """The trained discriminator, ready to judge.
+
+    Raises:
+        RunError: if the run has none, as those that fill, or one that does not fit its recipe.
+    """
+    facts = run.facts
+    if not run.file("discriminator").is_file():
+        raise RunError("has no discriminator", where=run.folder, do="name a run that synthesizes")
+    fresh = build_discriminator(facts, spectral=run.recipe.game.spectral)
+    return _load(fresh, run, "discriminator")
 
 
 def _load(network: Network, run: Run, name: str) -> Network:

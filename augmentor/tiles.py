@@ -126,6 +126,20 @@ def padded_labels(labels: NDArray[np.int32], size: tuple[int, ...]) -> NDArray[n
     return _pad(labels[None], np.ones(labels.shape, bool), size)[0][0]
 
 
+def uncut(tile: NDArray[np.floating[Any]], source: tuple[int, ...], *, whole: bool) -> NDArray[np.floating[Any]]:
+    """What a tile (*size) says of the pixels (*source) that it was cut from: the way back from ``whole_tile``, where it
+    is ``whole``, and from ``grid_tile``."""
+    from skimage.transform import resize
+
+    shape = _fitted(source, tile.shape)[0] if whole else source
+    inner = tile[
+        tuple(slice((side - own) // 2, (side - own) // 2 + own) for side, own in zip(tile.shape, shape, strict=True))
+    ]
+    if shape == source:
+        return inner
+    return np.asarray(resize(inner, source, order=1, mode="edge", anti_aliasing=False, preserve_range=True))
+
+
 def _fitted(source: tuple[int, ...], size: tuple[int, ...]) -> tuple[tuple[int, ...], tuple[float, ...]]:
     """The shape that a source is resized to, and source voxels a tile voxel."""
     spans = tuple(a / b for a, b in zip(source, size, strict=True))

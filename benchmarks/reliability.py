@@ -18,14 +18,16 @@ import hashlib
 import json
 import os
 import random
+import shutil
 import signal
 import subprocess
 import sys
 import tempfile
 import time
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -44,6 +46,9 @@ CLOCKS = ("seconds", "cpu_seconds", "pid", "host")
 CHEST = ("train", "chest_xray", "--set", "tiles.size=[32,32]", "--set", "tiles.held_out=0.3",
          "--set", "conditions.finding.column=finding", "--set", "data.group=patient")  # fmt: skip
 OUT = "out"
+TURNS, FILES = 3, 8_000
+"""Of ``processes``: how often each is timed, and the files that are read and written."""
+
 UNLABELLED = ("--set", "data.labels=null", "--set", "data.group=null", "--set", "conditions={}")
 OFTEN = ("--set", "game.checkpoint_every=400")
 
@@ -68,7 +73,7 @@ def drawn() -> Iterator[tuple[Path, Path]]:
         yield place, phantoms.draw_all(place / "phantoms").chest
 
 
-def augmentor(*words: str | Path) -> list[str]:
+def augmentor(*words: str | int | Path) -> list[str]:
     return [sys.executable, "-m", "augmentor", *map(str, words)]
 
 
@@ -239,28 +244,34 @@ def files(count: int) -> None:
 
 @main.command()
 def processes() -> None:
-    """One process and two: training steps, and files ingested and samples written by a local cluster."""
+    """One process and two, in turn, since a shared machine is not always as fast: training, ingest and synthesis."""
+    took: dict[str, list[float]] = defaultdict(list)
+
+    def timed(what: str, *words: str | int | Path) -> None:
+        began = time.monotonic()
+        subprocess.run(augmentor(*words), check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        took[what].append(time.monotonic() - began)
+
     with drawn() as (place, data):
-        found: dict[str, Any] = {}
         os.environ["OMP_NUM_THREADS"] = "1"
-        for devices in ("1", "2"):
-            runs = place / f"runs{devices}"
-            few = ("--set", "game.images=4000")
-            command = augmentor(*CHEST, *OFTEN, *few, "--data", data, "--runs", runs, "--devices", devices)
-            subprocess.run(command, check=True, stderr=subprocess.DEVNULL)
-            log = [json.loads(line) for line in (runs / "latest/log.jsonl").read_text().splitlines()]
-            found[f"train, {devices}"] = {"seconds": round(log[-1]["seconds"], 1)}
-        many(place / "scenes", 4_000)
-        for name, option in (("1", ()), ("2", ("--scheduler", "local:2"))):
-            for verb, words in {
-                "ingest": ("chest_xray", *UNLABELLED, "--data", place / "scenes", "--store", place / f"tiles{name}"),
-                "synthesize": ("--n", "4000", "--runs", place / "runs1", "-o", place / f"out{name}"),
-            }.items():
-                began = time.monotonic()
-                command = augmentor(verb, *words, *option)
-                subprocess.run(command, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-                found[f"{verb}, {name}"] = {"seconds": round(time.monotonic() - began, 1)}
-        keep("processes", found)
+        many(place / "scenes", FILES)
+        for turn, count in product(range(TURNS), (1, 2)):
+            work = place / f"{turn}-{count}"
+            for batch in (16, 32):
+                changes = [f"tiles.size={[64, 64]}", "game.images=1600", f"game.batch={batch}"]
+                few = [word for change in changes for word in ("--set", change)]
+                timed(
+                    f"train, batches of {batch}, {count}",
+                    *CHEST, *few, "--data", data, "--runs", work / "runs", "--devices", count,
+                )  # fmt: skip
+            option = ("--scheduler", f"local:{count}") if count > 1 else ()
+            tiles = ("chest_xray", *UNLABELLED, "--data", place / "scenes", "--store", work / "tiles")
+            timed(f"ingest, {count}", "ingest", *tiles, *option)
+            timed(
+                f"synthesize, {count}", "synthesize", "--n", FILES, "--runs", work / "runs", "-o", work / OUT, *option
+            )
+            shutil.rmtree(work)
+    keep("processes", {what: {"seconds": [round(one, 1) for one in every]} for what, every in took.items()})
 
 
 if __name__ == "__main__":

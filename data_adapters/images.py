@@ -142,6 +142,13 @@ class ImageScene(Scene):
             alpha[region] = np.where(made.any(axis=-1, keepdims=True), np.iinfo(stored.dtype).max, alpha[region])
         return [_save(stored, destination, provenance, said)]
 
+    def write_map(self, stem: Path, values: NDArray[np.float32], about: str, provenance: Provenance) -> list[Path]:
+        """As ``Scene.write_map``: a PNG of 16 bits has room for hundredths from 0 to 655.35, 0 where none is known."""
+        hundredths = to_stored(100.0 * np.moveaxis(values, 0, -1), np.dtype(np.uint16))
+        return [
+            _save(hundredths, stem.with_name(f"{stem.name}.png"), provenance, {"Description": f"{about}, times 100"})
+        ]
+
 
 def _save(stored: NDArray[Any], destination: Path, provenance: Provenance, said: dict[Any, Any] | None = None) -> Path:
     """Write planes (H, W, 1 to 4) as PNG; of what the source ``said``, texts, resolution and colours are kept."""

@@ -317,6 +317,18 @@ class NiftiScene(Scene):
         _sign(mask, made, "what was made", provenance)
         return [*written, _save(mask, mask_path)]
 
+    def write_map(self, stem: Path, values: NDArray[np.float32], about: str, provenance: Provenance) -> list[Path]:
+        image = _load(self.path)
+        raw = np.zeros(image.shape, np.float32, order="F")
+        shown = self._shown(raw)
+        shown[:] = values.reshape(shown.shape)
+        fresh = _alike(image, raw, 1)
+        # What the source said of its own numbers is not said of these.
+        fresh.header.set_intent("none", name=about[:15])
+        fresh.header["cal_min"] = fresh.header["cal_max"] = 0
+        _sign(fresh, raw, about, provenance)
+        return [_save(fresh, stem.with_name(f"{stem.name}.nii.gz"))]
+
 
 @contextmanager
 def _readable(path: Path) -> Iterator[None]:

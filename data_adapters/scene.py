@@ -232,6 +232,16 @@ class Scene(abc.ABC):
             Unwritable: if this kind of file cannot be written back.
         """
 
+    def write_map(self, stem: Path, values: NDArray[np.float32], about: str, provenance: Provenance) -> list[Path]:
+        """Write a number for every pixel, (slices, rows, columns), NaN where none is known, on the scene's own grid.
+
+        The file stands beside ``stem``, named so but for its suffix; ``about`` says in some words what the numbers are.
+
+        Raises:
+            Unwritable: if this kind of file has no room for such a map.
+        """
+        raise Unwritable(f"{self.format} has no room for a map", where=self.path, do="leave the maps out")
+
     def missing(self, *, ends: bool = False) -> tuple[int, ...]:
         """Slots along the slice axis that hold no slice, between slices of their volume; with ``ends``, beyond them.
 

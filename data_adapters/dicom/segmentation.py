@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
-from copy import deepcopy
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -12,11 +10,11 @@ import numpy as np
 from numpy.typing import NDArray
 from pydicom.dataset import Dataset
 from pydicom.pixels.utils import pack_bits
-from pydicom.uid import ComputedRadiographyImageStorage, CTImageStorage
 
 from data_adapters.dicom import decode
-from data_adapters.dicom.common import SYNTHESIZING, code, contribution, decimal, decimals, save, uid
+from data_adapters.dicom.common import SYNTHESIZING, code, contribution, save, uid
 from data_adapters.dicom.fixity import MAKER, digest
+from data_adapters.dicom.referring import Plane, complete, in_one_space, refer
 from data_adapters.errors import Unwritable
 from data_adapters.scene import Provenance
 
@@ -33,20 +31,6 @@ REGION = ("130488", "DCM", "Region in Space")
 FAMILY = ("123110", "DCM", "Artificial Intelligence")
 """Of CID 7162."""
 
-OF_PATIENT_AND_STUDY = (
-    "PatientID", "PatientName", "PatientBirthDate", "PatientSex", "PatientIdentityRemoved", "DeidentificationMethod",
-    "DeidentificationMethodCodeSequence", "AccessionNumber", "StudyID", "StudyDate", "StudyTime",
-    "ReferringPhysicianName", "SpecificCharacterSet",
-    "LossyImageCompression", "LossyImageCompressionRatio", "LossyImageCompressionMethod",
-)  # fmt: skip
-"""What a segmentation says in the words of its images."""
-
-NO_DAY = ("19700101", "000000")
-"""Date and time of content, which may not be empty, where the images tell none."""
-
-DATE, TIME = re.compile(r"\d{8}"), re.compile(r"\d{2}(\d{2}(\d{2}(\.\d{1,6})?)?)?")
-"""What PS3.5 6.2 allows; older files write otherwise."""
-
 
 class Segment(NamedTuple):
     """A segment's number, label, and the UID by which it is tracked."""
@@ -54,35 +38,6 @@ class Segment(NamedTuple):
     number: int
     label: str
     tracking: str
-
-
-class Plane(NamedTuple):
-    """One frame of the images that labels lie on, and its number from 1 where the image has several."""
-
-    image: Dataset
-    number: int | None
-
-    def stand_in(self, name: str) -> Dataset:
-        """A single-frame image in the plane's place, for highdicom to refer to by ``name``."""
-        frame = (self.number or 1) - 1
-        stand_in = Dataset()
-        stand_in.SOPInstanceUID, stand_in.Modality = name, "OT"
-        stand_in.SOPClassUID = ComputedRadiographyImageStorage
-        for keyword in ("StudyInstanceUID", "SeriesInstanceUID", "Rows", "Columns"):
-            stand_in[keyword] = self.image[keyword]
-        for keyword in ("PatientID", "PatientName", "PatientBirthDate", "PatientSex", "AccessionNumber", "StudyID",
-                        "StudyDate", "StudyTime"):  # fmt: skip
-            setattr(stand_in, keyword, "")
-        place, direction = decode.position(self.image, frame), decode.orientation(self.image, frame)
-        spacing = decode.pixel_spacing(self.image, frame)
-        if spacing is not None:
-            stand_in.PixelSpacing = decimals(spacing)
-            stand_in.SliceThickness = decimal(decode.thickness(self.image))
-        if place and direction and spacing and self.image.get("FrameOfReferenceUID"):
-            stand_in.SOPClassUID, stand_in.FrameOfReferenceUID = CTImageStorage, self.image.FrameOfReferenceUID
-            stand_in.ImagePositionPatient = decimals(place)
-            stand_in.ImageOrientationPatient = decimals(direction)
-        return stand_in
 
 
 def write_made_mask(
@@ -137,13 +92,16 @@ def write_label_map(
     labelled = [index for index in range(len(planes)) if numbered[index].any()]
     shown_on = {f"1.2.{index + 1}": planes[index] for index in labelled}
     stand_ins = [plane.stand_in(name) for name, plane in shown_on.items()]
-    # Without a common frame of reference, only a single image can be referred to at a time.
-    together = all("FrameOfReferenceUID" in stand_in for stand_in in stand_ins)
-    parts = [slice(None)] if together else [slice(index, index + 1) for index in range(len(stand_ins))]
+    parts = [slice(None)] if in_one_space(stand_ins) else [slice(index, index + 1) for index in range(len(stand_ins))]
     segmented = [_segmentation(stand_ins[p], numbered[labelled][p], segments, shown, provenance) for p in parts]
     dataset = _joined(segmented)
-    _refer(dataset, shown_on)
-    _complete(dataset, sources[0], provenance)
+    refer(dataset, shown_on)
+    complete(dataset, sources[0], provenance, ", ".join(segment.label for segment in segments))
+    dataset.SyntheticData = "YES"
+    frames = np.atleast_3d(dataset.pixel_array.T).T
+    dataset.ContributingEquipmentSequence = [
+        contribution(provenance, code(*SYNTHESIZING), digest(list(frames), dataset))
+    ]
     return [save(dataset, destination)]
 
 
@@ -200,53 +158,3 @@ def _joined(parts: Sequence[Dataset]) -> Dataset:
         whole.NumberOfFrames = len(pixels)
         whole.PerFrameFunctionalGroupsSequence = [g for part in parts for g in part.PerFrameFunctionalGroupsSequence]
     return whole
-
-
-def _refer(dataset: Dataset, shown_on: Mapping[str, Plane]) -> None:
-    """Put the images themselves where highdicom was given stand-ins."""
-    for groups in dataset.PerFrameFunctionalGroupsSequence:
-        for derivation in groups.DerivationImageSequence:
-            for source in derivation.SourceImageSequence:
-                # Segments of one plane share their reference, which is named but once.
-                if (plane := shown_on.get(source.ReferencedSOPInstanceUID)) is not None:
-                    _name(source, plane.image)
-                    if plane.number is not None:
-                        source.ReferencedFrameNumber = plane.number
-    images = {plane.image.SOPInstanceUID: plane.image for plane in shown_on.values()}
-    dataset.SourceImageSequence = [_name(Dataset(), image) for image in images.values()]
-    dataset.ReferencedSeriesSequence[0].ReferencedInstanceSequence = [
-        _name(Dataset(), image) for image in images.values()
-    ]
-    del dataset.ReferencedSeriesSequence[1:]
-
-
-def _name(reference: Dataset, image: Dataset) -> Dataset:
-    reference.ReferencedSOPClassUID = image.SOPClassUID
-    reference.ReferencedSOPInstanceUID = image.SOPInstanceUID
-    return reference
-
-
-def _complete(dataset: Dataset, source: Dataset, provenance: Provenance) -> None:
-    """Patient and study in the images' own words, and nothing that a rerun would make differently."""
-    for keyword in OF_PATIENT_AND_STUDY:
-        if keyword in source:
-            dataset[keyword] = deepcopy(source[keyword])
-    if "FrameOfReferenceUID" not in dataset:
-        dataset.PatientOrientation = source.get("PatientOrientation", "")
-    dataset.SyntheticData = "YES"
-    frames = np.atleast_3d(dataset.pixel_array.T).T
-    dataset.ContributingEquipmentSequence = [
-        contribution(provenance, code(*SYNTHESIZING), digest(list(frames), dataset))
-    ]
-    dataset.SeriesDescription = ", ".join(segment.SegmentLabel for segment in dataset.SegmentSequence)[:64]
-    organisation = uid(provenance, "segmentation dimensions", source.SeriesInstanceUID)
-    for item in (*dataset.DimensionOrganizationSequence, *dataset.DimensionIndexSequence):
-        item.DimensionOrganizationUID = organisation
-    dates = [source.get(k) for k in ("ContentDate", "AcquisitionDate", "SeriesDate", "StudyDate")]
-    times = [source.get(k) for k in ("ContentTime", "AcquisitionTime", "SeriesTime", "StudyTime")]
-    both = zip(map(str, dates), map(str, times), strict=True)
-    stated = [(date, time) for date, time in both if DATE.fullmatch(date) and TIME.fullmatch(time)]
-    dataset.ContentDate, dataset.ContentTime = stated[0] if stated else NO_DAY
-    for keyword in ("SeriesDate", "SeriesTime", "InstanceCreationDate", "InstanceCreationTime"):
-        if keyword in dataset:
-            del dataset[keyword]

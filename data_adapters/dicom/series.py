@@ -164,6 +164,12 @@ class DicomScene(Scene):
         with decode.lenient():
             return write_filled_series(self, destination, patches, provenance, marked=marked)
 
+    def write_map(self, stem: Path, values: NDArray[np.float32], about: str, provenance: Provenance) -> list[Path]:
+        from data_adapters.dicom.parametric import write_parametric_map
+
+        with decode.lenient():
+            return [write_parametric_map(stem.with_name(f"{stem.name}.dcm"), self.slots, values, about, provenance)]
+
 
 def scenes(headers: Sequence[tuple[Path, FileDataset]]) -> tuple[list[Scene], list[UserError]]:
     """Group the frames of image headers into scenes, each one volume or image.

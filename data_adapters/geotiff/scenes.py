@@ -126,6 +126,12 @@ class GeoTiffScene(Scene):
                     channel += len(placed.file.bands)
         return [path for target in targets.values() for path in target.written]
 
+    def write_map(self, stem: Path, values: NDArray[np.float32], about: str, provenance: Provenance) -> list[Path]:
+        from data_adapters.geotiff.write import write_planes
+
+        names = [f"{about}, {day}" for day in self.dates] if len(self.dates) == len(values) else [about] * len(values)
+        return [write_planes(stem.with_name(f"{stem.name}.tif"), values, self.acquisitions[0], names, provenance)]
+
 
 def _joined(arrays: Sequence[NDArray[Any]], axis: int) -> NDArray[Any]:
     """One array as it is, several after each other."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Sequence
 from contextlib import ExitStack, suppress
 from pathlib import Path
 from types import TracebackType
@@ -10,6 +11,7 @@ from typing import Any
 
 import numpy as np
 import rasterio.shutil
+from affine import Affine
 from numpy.typing import NDArray
 from rasterio.crs import CRS
 from rasterio.enums import MaskFlags, Resampling
@@ -22,7 +24,7 @@ from data_adapters.fixity import as_text
 from data_adapters.geotiff.coarse import Coarse
 from data_adapters.geotiff.cog import LOSSY, compression, custom_domains, lay_out, layout
 from data_adapters.geotiff.fixity import PROVENANCE, digest_of_planes, pixel_digest
-from data_adapters.geotiff.products import Placed
+from data_adapters.geotiff.products import Placed, Product
 from data_adapters.geotiff.rasters import RasterFile, open_raster
 from data_adapters.scene import Provenance, Template, Window, to_stored
 
@@ -239,3 +241,26 @@ def write_synthetic(stem: Path, values: NDArray[Any], template: Template, proven
         said = as_text(provenance, digest_of_planes(stored))
         data.update_tags(SYNTHETIC="YES", **{PROVENANCE: said})
     return [destination]
+
+
+def write_planes(
+    destination: Path, values: NDArray[np.float32], product: Product, names: Sequence[str], provenance: Provenance
+) -> Path:
+    """Write numbers (bands, H, W), NaN where none is known, on the grid that a ``product`` lies on."""
+    file, placed = product.finest, product.files[0]
+    bands, height, width = values.shape
+    profile: dict[str, Any] = {
+        "driver": "GTiff", "height": height, "width": width, "count": bands, "dtype": "float32", "nodata": float("nan"),
+        "compress": "deflate", "predictor": 3, "tiled": True, "blockxsize": 256, "blockysize": 256,
+        "BIGTIFF": "IF_SAFER", "transform": file.transform * Affine.translation(-placed.column, -placed.row),
+    }  # fmt: skip
+    if file.crs:
+        profile["crs"] = CRS.from_wkt(file.crs)
+    with replacing(destination) as temporary, open_raster(temporary, "w", **profile) as data:
+        data.write(values)
+        data.descriptions = list(names)
+        with open_raster(file.path) as source:
+            if source.gcps[0]:
+                data.gcps = source.gcps
+        data.update_tags(**{PROVENANCE: as_text(provenance, digest_of_planes(values))})
+    return destination

@@ -1,0 +1,1 @@
+"""A recipe fitted to a folder of data: what lies there, what suits it, and why."""

@@ -1,0 +1,240 @@
+"""How well a run that learned usual images tells others, and where, beside an autoencoder and principal components.
+
+    OMP_NUM_THREADS=1 python -m benchmarks.score disease --minutes 3 --seeds 2
+    OMP_NUM_THREADS=1 python -m benchmarks.score lesions --minutes 3 --seeds 2
+    OMP_NUM_THREADS=1 python -m benchmarks.score made --data ucmerced --minutes 3
+
+``disease``: trained on chest radiographs without a finding; those of held-out patients against pneumonia. ``lesions``:
+soft spots are planted into half of the same held-out radiographs. ``made``: held-out images against samples of rivals.
+All models learn from the same tiles for the same CPU time. One record a trial, in docs/benchmarks/score.json.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from itertools import pairwise
+from typing import Any
+
+import click
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from augmentor.adversary.batch import Batch
+from augmentor.measures.localisation import region_overlap
+from augmentor.measures.ranking import auc
+from augmentor.scoring.normal import Normal, image_scores, over_images, strangeness
+from augmentor.scoring.views import NAMES, Viewer
+from augmentor.t2t.conditioning import ClassCondition
+from benchmarks.contenders import ROOT, T2T, Split, clock, contender, quiet, split
+from benchmarks.gan import STORE
+from benchmarks.machine import machine
+
+RECORD = ROOT / "docs/benchmarks/score.json"
+PIXELS = 64
+COMPONENTS = 32
+"""Principal components that a radiograph is remade of."""
+
+SPOTS = (2.5, 6.0), (0.3, 0.8)
+"""Standard deviations of planted spots in pixels, and how much they add, of a range of 2."""
+
+OURS = "T2T-GAN"
+RIVALS = ("dcgan", "fastgan")
+
+Maps = Callable[[Batch], NDArray[np.float32]]
+"""What gives the views (N, views, H, W) of tiles."""
+
+
+class Autoencoder(nn.Sequential):
+    """Four strided convolutions to a latent as large as the run's own, and back."""
+
+    def __init__(self, channels: int, latent: int = 128) -> None:
+        down: list[nn.Module] = []
+        up: list[nn.Module] = []
+        for here, there in pairwise((channels, 32, 64, 128, 128)):
+            down += [nn.Conv2d(here, there, 4, 2, 1), nn.GELU()]
+            up = [nn.ConvTranspose2d(there, here, 4, 2, 1), nn.GELU(), *up]
+        side = PIXELS // 16
+        inner = 128 * side * side
+        middle = [nn.Flatten(), nn.Linear(inner, latent), nn.Linear(latent, inner), nn.Unflatten(1, (128, side, side))]
+        super().__init__(*down, *middle, *up[:-1])
+
+
+def autoencoder(data: Split, seconds: float, seed: int) -> Maps:
+    """Trained on the L1 distance, by Adam."""
+    with torch.random.fork_rng():
+        torch.manual_seed(seed)
+        network = Autoencoder(data.channels)
+        descent, now = torch.optim.Adam(network.parameters(), 1e-3), clock()
+        end = now() + seconds
+        while now() < end:
+            batch = data.train[torch.randint(len(data.train.pixels), (16,))]
+            loss = ((network(batch.shown) - batch.shown).abs() * batch.valid).mean()
+            descent.zero_grad()
+            loss.backward()
+            descent.step()
+    return residual(network)
+
+
+def components(data: Split) -> Maps:
+    """Of the training tiles."""
+    flat = data.train.shown.flatten(1)
+    mean = flat.mean(dim=0)
+    basis = torch.linalg.svd(flat - mean, full_matrices=False).Vh[:COMPONENTS]
+    return residual(lambda x: (mean + (x.flatten(1) - mean) @ basis.T @ basis).view_as(x))
+
+
+def residual(remake: Callable[[Tensor], Tensor]) -> Maps:
+    """What cannot be remade."""
+
+    @torch.no_grad()
+    def maps(tiles: Batch) -> NDArray[np.float32]:
+        return ((tiles.shown - remake(tiles.shown)).abs().mean(dim=1, keepdim=True) * tiles.valid).numpy()
+
+    return maps
+
+
+def trained(data: Split, minutes: float, seed: int) -> dict[str, Maps]:
+    """Each model's views after so many CPU minutes."""
+    ours = T2T(data, seed)
+    ours.train(60 * minutes)
+    game = ours.painter.game
+    viewer = Viewer(data.facts, game.average.eval(), game.average_inference.eval(), game.discriminator.eval())
+    return {
+        OURS: lambda tiles: viewer.look(tiles.shown, tiles.valid).numpy(),
+        "autoencoder": autoencoder(data, 60 * minutes, seed),
+        "principal components": components(data),
+    }
+
+
+def apart(maps: Maps, usual: Batch, tiles: Batch) -> NDArray[np.float32]:
+    """What is found of tiles, in standard deviations of usual ones. A model of one view has it in place of all."""
+    views, seen = maps(usual), usual.valid[:, 0].numpy() > 0
+    each = [views[:, index][seen] for index in range(views.shape[1])]
+    normal = Normal("", tuple(float(v.mean()) for v in each), tuple(float(v.std()) for v in each), ())
+    found = normal.apart(maps(tiles))
+    return found if found.shape[1] == len(NAMES) else np.repeat(found, len(NAMES), axis=1)
+
+
+def usual_radiographs() -> tuple[Split, Batch]:
+    """Chest radiographs without a finding, both sides; and all those of pneumonia."""
+    labelled, plain = (split("chest_xray", PIXELS, more, STORE) for more in ((), ("conditions={}",)))
+    (finding,) = labelled.facts.conditions
+    assert isinstance(finding, ClassCondition)
+
+    def those_of(side: Batch, codes: Tensor, name: str) -> Batch:
+        return side[codes[:, 1:].argmax(dim=1) == finding.classes.index(name)]
+
+    sides = (plain.train, labelled.train.conditions), (plain.held_out, labelled.held_out.conditions)
+    usual, ill = ([those_of(*side, name) for side in sides] for name in ("no_finding", "pneumonia"))
+    return replace(plain, train=usual[0], held_out=usual[1]), joined(ill)
+
+
+def joined(batches: Sequence[Batch]) -> Batch:
+    return Batch(*(torch.cat([getattr(b, name) for b in batches]) for name in ("pixels", "valid", "conditions")))
+
+
+def planted(tiles: Batch, seed: int) -> tuple[Batch, NDArray[np.bool_]]:
+    """The second half of the tiles with a soft spot each, brighter or darker, somewhere in the middle; and where."""
+    random, size = np.random.default_rng(seed), tiles.pixels.shape[-1]
+    pixels, truth = tiles.pixels.clone(), np.zeros((len(tiles.pixels), size, size), bool)
+    rows, columns = np.indices((size, size))
+    for number in range(len(truth) // 2, len(truth)):
+        at, wide = random.uniform(0.2 * size, 0.8 * size, 2), random.uniform(*SPOTS[0])
+        spot = np.exp(-((rows - at[0]) ** 2 + (columns - at[1]) ** 2) / (2 * wide**2))
+        added = random.uniform(*SPOTS[1]) * random.choice([-1, 1]) * spot
+        pixels[number] = (pixels[number] + torch.from_numpy(added).float()).clamp(-1, 1)
+        truth[number] = spot > 0.5
+    return replace(tiles, pixels=pixels), truth
+
+
+@click.group()
+def main() -> None:
+    """Measure what scores are worth."""
+    quiet()
+
+
+def keep(name: str, record: dict[str, Any]) -> None:
+    known = json.loads(RECORD.read_text()) if RECORD.is_file() else {}
+    RECORD.write_text(json.dumps(known | {name: {**record, **machine()}}, indent=2) + "\n")
+    click.echo(f"{name}: {json.dumps(record, indent=1)}")
+
+
+def areas(view: NDArray[np.floating], others: int) -> float:
+    """How well scores of tiles tell those from number ``others`` on."""
+    return round(auc(view[others:], view[:others]), 3)
+
+
+@main.command()
+@click.option("--minutes", default=3.0, show_default=True)
+@click.option("--seeds", default=2, show_default=True)
+def disease(minutes: float, seeds: int) -> None:
+    """Pneumonia, by what was learned of radiographs without a finding."""
+    data, ill = usual_radiographs()
+    tiles, usual = joined([data.held_out, ill]), len(data.held_out.pixels)
+    seen, found = tiles.valid[:, 0].numpy() > 0, []
+    for seed in range(seeds):
+        for name, maps in trained(data, minutes, seed).items():
+            views = apart(maps, data.held_out, tiles)
+            each = over_images(views, seen)
+            of_views = {view: areas(each[:, k], usual) for k, view in enumerate(NAMES)} if name == OURS else {}
+            found.append({"model": name, "seed": seed, "AUROC": areas(image_scores(views, seen), usual), **of_views})
+    keep("disease", {"minutes": minutes, "train": len(data.train.pixels), "usual": usual, "ill": len(ill.pixels),
+                     "trials": found})  # fmt: skip
+
+
+@main.command()
+@click.option("--minutes", default=3.0, show_default=True)
+@click.option("--seeds", default=2, show_default=True)
+def lesions(minutes: float, seeds: int) -> None:
+    """Planted spots: which images hold one, and where it lies."""
+    data, _ = usual_radiographs()
+    found = []
+    for seed in range(seeds):
+        tiles, truth = planted(data.held_out, seed)
+        half, seen = len(truth) // 2, tiles.valid[:, 0].numpy() > 0
+        for name, maps in trained(data, minutes, seed).items():
+            views = apart(maps, data.held_out, tiles)
+            where = strangeness(views, seen)
+            found.append(
+                {
+                    "model": name,
+                    "seed": seed,
+                    "AUROC of images": areas(image_scores(views, seen), half),
+                    "AUROC of pixels": round(auc(where[truth & seen], where[~truth & seen]), 3),
+                    "PRO": round(region_overlap(where, truth, seen), 3),
+                }
+            )
+    keep("lesions", {"minutes": minutes, "usual": half, "with a spot": len(truth) - half, "trials": found})
+
+
+@main.command()
+@click.option("--data", "name", default="ucmerced", show_default=True)
+@click.option("--minutes", default=3.0, show_default=True)
+@click.option("--seed", default=0, show_default=True)
+def made(name: str, minutes: float, seed: int) -> None:
+    """Samples of other generators, by what was learned of real images."""
+    data = split(name, PIXELS, (), STORE)
+    models = trained(data, minutes, seed)
+    real = len(data.held_out.pixels)
+    found = []
+    for rival in RIVALS:
+        other = contender(rival, data, seed)
+        other.train(60 * minutes)
+        codes = data.held_out.conditions
+        samples = Batch(other.draw(codes, seed).clamp(-1, 1), data.held_out.valid, codes)
+        tiles = joined([data.held_out, samples])
+        for model, maps in models.items():
+            each = over_images(apart(maps, data.held_out, tiles), tiles.valid[:, 0].numpy() > 0)
+            # Of the others, all views are the one they have.
+            names = NAMES if model == OURS else NAMES[:1]
+            of_views = {view: areas(each[:, k], real) for k, view in enumerate(names)}
+            found.append({"rival": rival, "model": model, **of_views})
+    keep(f"made, {name}", {"minutes": minutes, "seed": seed, "real": real, "trials": found})
+
+
+if __name__ == "__main__":
+    main()
