@@ -1,8 +1,8 @@
-"""A raster of 20,000 x 20,000 pixels in four bands, larger than memory: what its tiles and its holes cost.
+"""Rasters of up to 20,000 x 20,000 pixels in four bands, larger than memory: what their tiles and their holes cost.
 
-    python -m benchmarks.large [--side 20000]
+    python -m benchmarks.large [--side 2000 --side 20000]
 
-The raster is drawn: mostly flat, a few textured fields, a few holes of nodata. It is cut into tiles by `ingest`
+Each raster is drawn: mostly flat, a few textured fields, a few holes of nodata. It is cut into tiles by `ingest`
 and filled by `fill`, each in a process of its own, whose peak memory and CPU time are those that the kernel counts.
 Writes docs/benchmarks/large.json.
 """
@@ -29,6 +29,7 @@ RECORD = Path(__file__).parent.parent / "docs/benchmarks/large.json"
 NODATA = 65535
 BANDS = 4
 BLOCK = 256
+SIDES = (2_000, 5_000, 10_000, 20_000)
 FIELD, HOLE = 1000, 60
 """Sides of a textured field, and of the hole in its middle."""
 
@@ -86,24 +87,23 @@ def cost(*words: str) -> dict[str, Any]:
 
 
 @click.command()
-@click.option("--side", type=int, default=20_000, show_default=True, help="Rows and columns of the raster.")
-def main(side: int) -> None:
-    """Draw the raster, cut and fill it, and write the record."""
-    with tempfile.TemporaryDirectory() as work:
-        path = draw(Path(work) / "large.tif", side)
-        costs = [
-            cost("fill", str(path), "-o", f"{work}/filled.tif", "--prior-only"),
-            cost(
-                "ingest", "satellite_tiles", "--data", str(path), "--set", "tiles.cut=grid", "--store", f"{work}/tiles"
-            ),
-        ]
+@click.option("--side", "sides", type=int, multiple=True, default=SIDES, show_default=True,
+              help="Rows and columns of a raster; several times for several.")  # fmt: skip
+def main(sides: tuple[int, ...]) -> None:
+    """Draw the rasters, cut and fill them, and write the record."""
+    rasters = []
+    for side in sides:
+        with tempfile.TemporaryDirectory() as work:
+            path = draw(Path(work) / "large.tif", side)
+            grid = ("--set", "tiles.cut=grid", "--store", f"{work}/tiles")
+            costs = [
+                cost("fill", str(path), "-o", f"{work}/filled.tif", "--prior-only"),
+                cost("ingest", "satellite_tiles", "--data", str(path), *grid),
+            ]
         gigabytes = side * side * BANDS * 2 / 2**30
-    result = {
-        "command": f"python -m benchmarks.large --side {side}",
-        **machine(),
-        "raster": f"{side} x {side} x {BANDS} uint16, {gigabytes:.1f} GiB",
-        "costs": costs,
-    }
+        rasters.append({"raster": f"{side} x {side} x {BANDS} uint16, {gigabytes:.2g} GiB", "costs": costs})
+    asked = " ".join(f"--side {side}" for side in sides)
+    result = {"command": f"python -m benchmarks.large {asked}", **machine(), "rasters": rasters}
     RECORD.write_text(json.dumps(result, indent=2) + "\n")
     click.echo(json.dumps(result, indent=2))
 

@@ -22,9 +22,11 @@ def test_the_raster_is_flat_ground_with_textured_fields_and_holes(tmp_path: Path
 
 def test_costs_are_recorded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(large, "RECORD", tmp_path / "large.json")
-    result = CliRunner().invoke(large.main, ["--side", "900"], catch_exceptions=False)
+    result = CliRunner().invoke(large.main, ["--side", "900", "--side", "600"], catch_exceptions=False)
     assert result.exit_code == 0, result.output
     record = json.loads((tmp_path / "large.json").read_text())
-    assert [cost["command"].split()[1] for cost in record["costs"]] == ["fill", "ingest"]
-    assert all(100 < cost["peak_memory_mib"] < 2048 and cost["cpu_seconds"] > 0 for cost in record["costs"])
-    assert not any("/" in word for cost in record["costs"] for word in cost["command"].split())
+    assert [raster["raster"].split()[0] for raster in record["rasters"]] == ["900", "600"]
+    for raster in record["rasters"]:
+        assert [cost["command"].split()[1] for cost in raster["costs"]] == ["fill", "ingest"]
+        assert all(100 < cost["peak_memory_mib"] < 2048 and cost["cpu_seconds"] > 0 for cost in raster["costs"])
+        assert not any("/" in word for cost in raster["costs"] for word in cost["command"].split())
