@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: env demo test lint bench clean
+.PHONY: env demo test lint docs bench clean
 
 env: .venv/ready
 
@@ -26,6 +26,9 @@ lint: env
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
+docs: env
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet
+
 bench: env
 	$(BIN)/python -m benchmarks.gan compare
 	$(BIN)/python -m benchmarks.fill slices
@@ -34,4 +37,4 @@ bench: env
 	$(BIN)/python -m benchmarks.fill table
 
 clean:
-	rm -rf .venv demo
+	rm -rf .venv demo site
