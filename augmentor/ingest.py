@@ -52,7 +52,7 @@ def ingest(recipe: Recipe, store: Path = Path("tiles"), hands: Workers = HERE) -
 
 def _fill(found: TileStore, recipe: Recipe, scenes: list[Scene], hands: Workers) -> None:
     """Cut the scenes into the store, and finish it."""
-    scenes = _like_each_other(scenes)
+    scenes = like_each_other(scenes)
     rows = _labelled(recipe, scenes)
     if rows:
         unlabelled = sum(scene.path not in rows for scene in scenes)
@@ -75,9 +75,9 @@ def _fill(found: TileStore, recipe: Recipe, scenes: list[Scene], hands: Workers)
     def known(scene: Scene, origin: Origin) -> Origin:
         """The origin of a tile with its group, its side of the split, and its conditions."""
         group = groups[scene.name]
-        aside = _aside(recipe, origin, group, held_out)
+        side = aside(recipe, origin, group, held_out)
         conditions = _conditions(recipe, scene, origin.slice, rows.get(scene.path, {}))
-        return replace(origin, group=group, held_out=aside, conditions=conditions)
+        return replace(origin, group=group, held_out=side, conditions=conditions)
 
     count = found.write(tiles_in(pieces, known), scenes[0].shape[0], recipe.tiles.size, labelled=bool(maps))
     spans, left_out = told(pieces)
@@ -122,7 +122,7 @@ def cut_images(
     Nothing is asked of labels, or of how many there are.
     """
     scenes = opened(path)
-    for scene, tiles in cut_each(_like_each_other([s for s in scenes if s.path in named] or scenes), recipe, hands):
+    for scene, tiles in cut_each(like_each_other([s for s in scenes if s.path in named] or scenes), recipe, hands):
         for tile in tiles:
             yield scene, tile
 
@@ -156,7 +156,7 @@ def _digest(recipe: Recipe, scenes: list[Scene]) -> str:
     return hashlib.sha256(json.dumps([said, seen], sort_keys=True).encode()).hexdigest()
 
 
-def _like_each_other(scenes: list[Scene]) -> list[Scene]:
+def like_each_other(scenes: list[Scene]) -> list[Scene]:
     """Scenes of the commonest kind: one run learns one kind of image. How many are left out is said."""
     kinds = [_kind(scene) for scene in scenes]
     common = Counter(kinds).most_common(1)[0][0]
@@ -195,7 +195,7 @@ def _split(recipe: Recipe, groups: list[str]) -> set[str]:
     return {groups[i] for i in order[:count]}
 
 
-def _aside(recipe: Recipe, origin: Origin, group: str, held_out: set[str]) -> bool:
+def aside(recipe: Recipe, origin: Origin, group: str, held_out: set[str]) -> bool:
     """With one patient or place alone, a run of windows (never of neighbouring slices) is held out."""
     if held_out:
         return group in held_out

@@ -62,7 +62,7 @@ def _lines(path: Path, inventory: Inventory) -> Iterator[str]:
             yield f"    ... and {_counts(rest)}"
     if inventory.passed_over:
         yield f"  passed over: {_counts(inventory.passed_over)}"
-    yield f"  recipe to start from: {suggest(inventory.scenes[0])}"
+    yield f"  recipe to start from: {suggest(inventory.scenes[0])}, or one fitted to this: augmentor recipes new {path}"
 
 
 def _scene_lines(scene: Scene) -> Iterator[str]:

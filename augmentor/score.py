@@ -26,6 +26,7 @@ from augmentor.together.lock import alone_in
 from augmentor.together.workers import HERE, Workers
 from data_adapters import Provenance, Scene
 from data_adapters.atomic import replacing, write_json
+from data_adapters.errors import Unwritable
 
 TABLE, RECORD = "scores.csv", "scores.json"
 
@@ -190,7 +191,10 @@ def _write_maps(scene: Scene, looked: Looked, viewer: Viewer, run: Run, out: Pat
         TOOL, tool_version(), "T2T-GAN strangeness", run.recipe.digest(), run.checkpoint_digest(), source=scene.name
     )
     stem = out / f"{scene.name}_strange"
-    scene.write_map(stem, laid.values, ABOUT, provenance)
+    try:
+        scene.write_map(stem, laid.values, ABOUT, provenance)
+    except Unwritable as error:
+        note(f"no map: {error}")
     worst = int(looked.scores.argmax())
     part = slice(worst, worst + 1)
     shown, names = looked.shown[part], [channel.name for channel in scene.channels]

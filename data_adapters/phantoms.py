@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from data_adapters.registry import adapter
-from data_adapters.scene import Channel, Provenance, Template
+from data_adapters.scene import Channel, Kind, Provenance, Template
 
 Plane = NDArray[np.float64]
 BANDS = ("B02", "B03", "B04", "B08", "B11")
@@ -337,3 +337,191 @@ def _punch_nodata(path: Path, where: NDArray[np.bool_]) -> None:
             plane = data.read(band)
             plane[where] = int(data.nodata)
             data.write(plane, band)
+
+
+def mammogram(random: np.random.Generator, size: int, *, mass: bool) -> Plane:
+    """A left breast from the side (MLO) in [0, 1], air dark: (size, 4/5 size). With ``mass``, a bright lump."""
+    y, x = np.linspace(-1, 1, size)[:, None], np.linspace(0, 1.6, size * 4 // 5)[None, :]
+    wide, tall = random.uniform(0.95, 1.25), random.uniform(0.72, 0.88)
+    breast = _blob(y, x, 0.05, 0, tall, wide, 0.02)
+    depth = np.clip(1 - np.sqrt((x / wide) ** 2 + ((y - 0.05) / tall) ** 2), 0, 1)
+    gland = _blob(y, x, 0.05, 0.5 * wide, 0.55 * tall, 0.42 * wide, 0.2)
+    strands = _texture(random, (size, size * 4 // 5), size / 30) + 0.6 * _texture(random, (size, size * 4 // 5), 1.5)
+    dense = random.uniform(0.15, 0.4)
+    image = breast * (0.25 + 0.25 * depth**0.5 + gland * np.clip(dense + 0.08 * strands, 0, 1))
+    # The pectoral muscle lies slanting in the upper corner at the chest wall.
+    muscle = 1 / (1 + np.exp((x * 1.6 + y + random.uniform(0.35, 0.5)) / 0.03))
+    image = np.maximum(image, 0.72 * muscle * (x < 0.6))
+    if mass:
+        cy, cx = 0.05 + tall * random.uniform(-0.35, 0.35), wide * random.uniform(0.35, 0.65)
+        image = image + 0.3 * _blob(y, x, cy, cx, 0.09, 0.08, 0.25) * (1 + 0.1 * strands)
+    return np.clip(image + 0.008 * random.standard_normal(image.shape), 0, 1)
+
+
+def ultrasound(random: np.random.Generator, size: int, *, lesion: bool) -> Plane:
+    """Tissue in a sector of a curved probe in [0, 1]: (size, size), speckled, dark outside. ``lesion`` is dark."""
+    y, x = _grid(size)
+    down, angle = np.hypot(y + 1.35, x), np.arctan2(x, y + 1.35)
+    sector = (np.abs(angle) < 0.62) & (down > 0.42) & (down < 2.25)
+    layers = 0.3 * np.sin(down * random.uniform(9, 12) + 1.5 * angle) * np.exp(-down)
+    echo = np.exp(0.35 * _texture(random, (size, size), size / 14) + layers)
+    if lesion:
+        cy, cx = random.uniform(-0.25, 0.3), random.uniform(-0.3, 0.3)
+        inside = _blob(y, x, cy, cx, random.uniform(0.14, 0.22), random.uniform(0.18, 0.28), 0.12)
+        behind = (np.abs(x - cx) < 0.15) & (y > cy)
+        echo = echo * (1 - 0.88 * inside) * (1 + 0.5 * behind * (1 - inside))
+    # Fully developed speckle: the modulus of a complex sum of many echoes (Goodman 1976).
+    waves = [ndimage.gaussian_filter(random.standard_normal((size, size)), (0.6, 1.2)) for _ in range(2)]
+    speckle = np.hypot(*waves)
+    signal = echo * speckle / speckle.mean() * np.exp(-0.35 * (down - 0.4))
+    return np.where(sector, np.clip(0.55 + 0.16 * np.log(signal + 1e-4), 0, 1), 0)
+
+
+def histology(random: np.random.Generator, size: int, *, crowded: bool) -> NDArray[np.float64]:
+    """Tissue stained with haematoxylin and eosin, (3, size, size) in [0, 1]: cells, ``crowded`` or few, in stroma."""
+    y, x = np.mgrid[0:size, 0:size].astype(float)
+    fibres = ndimage.gaussian_filter(random.standard_normal((size, size)), (1.0, 5.0), mode="wrap")
+    eosin = 0.35 + 0.12 * fibres / fibres.std() + 0.08 * _texture(random, (size, size), size / 10)
+    nuclei = np.zeros((size, size))
+    apart = 9.0 if crowded else 15.0
+    for row in np.arange(0, size + apart, apart):
+        for column in np.arange(0, size + apart, apart):
+            cy, cx = (np.array([row, column]) + random.normal(0, apart / 4, 2)).tolist()
+            long, short = random.uniform(2.4, 3.6, 2) * (1.25 if crowded else 1.0)
+            cell = _blob(y, x, cy, cx, long, short, 0.12, random.uniform(0, np.pi))
+            nuclei = np.maximum(nuclei, cell * random.uniform(0.75, 1.0))
+    grain = 1 + 0.15 * _texture(random, (size, size), 0.8)
+    # Beer and Lambert: what each stain takes of red, green and blue (Ruifrok and Johnston 2001).
+    taken = np.multiply.outer((0.65, 0.70, 0.29), 1.1 * nuclei * grain)
+    taken += np.multiply.outer((0.07, 0.99, 0.11), np.clip(eosin, 0, 1) * (1 - 0.6 * nuclei))
+    return np.clip(0.96 * np.exp(-taken), 0, 1)
+
+
+def aerial(random: np.random.Generator, size: int, *, built: bool) -> NDArray[np.float64]:
+    """Ground from above in red, green and blue, (3, size, size) in [0, 1]: houses along a road, or ploughed fields."""
+    y, x = np.mgrid[0:size, 0:size].astype(float)
+    patches = _texture(random, (size, size), size / 8) > 0.3
+    grass, earth = np.array([0.33, 0.42, 0.24]), np.array([0.52, 0.44, 0.33])
+    ground = np.where(patches, *(colour[:, None, None] for colour in (earth, grass)))
+    turn = random.uniform(0, np.pi)
+    along, across = x * np.cos(turn) + y * np.sin(turn), -x * np.sin(turn) + y * np.cos(turn)
+    if not built:
+        ground = ground * (1 + 0.12 * np.sign(np.sin(along * 2 * np.pi / 6)))
+    else:
+        middle = random.uniform(-0.2, 0.2) * size + (-np.sin(turn) + np.cos(turn)) * size / 2
+        road = np.abs(across - middle) < size / 24
+        ground = np.where(road, 0.45, ground)
+        cell = size / 6
+        for side in (-1, 1):
+            house = (np.abs(across - middle - side * size / 6) < size / 18) & ((along % cell) < 0.7 * cell)
+            shade = np.roll(house, (2, 2), (0, 1)) & ~house
+            roof = np.array(random.choice([[0.62, 0.33, 0.27], [0.55, 0.55, 0.57], [0.42, 0.36, 0.32]]))
+            ridge = 1 + 0.12 * np.sign(across - middle - side * size / 6)
+            ground = np.where(house, roof[:, None, None] * ridge, ground * np.where(shade, 0.5, 1))
+    return np.clip(ground * (1 + 0.05 * _texture(random, (size, size), 0.7)), 0, 1)
+
+
+def radar(seed: int, size: int, looks: int = 4) -> NDArray[np.float64]:
+    """Backscatter of the landscape's fields, river and village in decibels, (2, size, size): VV and VH, speckled."""
+    random = np.random.default_rng([seed, 505])
+    blue, _, red, infrared, short = landscape(seed, size, [170])[:, 0]
+    green = np.clip((infrared - red) / (infrared + red + 1e-6), 0, 1)
+    water, houses = short < 0.05, blue > 0.14
+    planes = []
+    for bare, leaves, lake, wall in ((-13.0, 4.0, -23.0, -1.0), (-20.0, 5.5, -29.0, -9.0)):
+        mean = np.where(water, lake, np.where(houses, wall, bare + leaves * green))
+        # Multi-looked intensity is gamma distributed (Oliver and Quegan 2004, section 4.3).
+        planes.append(mean + 10 * np.log10(random.gamma(looks, 1 / looks, (size, size)) + 1e-6))
+    return np.array(planes)
+
+
+def _labelled_set(
+    folder: Path, drawn: Sequence[tuple[NDArray[np.float64], str]], template: Template, seed: int, column: str = "label"
+) -> Path:
+    """Pictures in [0, 1], (H, W) or (C, H, W), over the template's range, with ``labels.csv``: two a patient."""
+    folder.mkdir(parents=True, exist_ok=True)
+    rows = []
+    for index, (image, label) in enumerate(drawn):
+        values = np.atleast_3d(image.T).T[:, None] * template.high
+        stem = folder / f"image_{index:04d}"
+        files = adapter(template.format).write_sample(stem, values, template, _provenance(seed, index))
+        rows.append((files[0].name, label, f"phantom{index // 2:04d}"))
+    with (folder / "labels.csv").open("w", newline="") as stream:
+        csv.writer(stream, lineterminator="\n").writerows([("file", column, "patient_id"), *rows])
+    return folder
+
+
+def mammogram_set(folder: Path, count: int, seed: int, size: int = 160) -> Path:
+    """``count`` mammograms as PNG of 16 bits, every second one with a mass."""
+    drawn = [
+        (mammogram(np.random.default_rng([seed, 11, k]), size, mass=k % 2 == 1), ("normal", "mass")[k % 2])
+        for k in range(count)
+    ]
+    template = Template("png", "image", "MG", (Channel("gray"),), "uint16", 0, 65535)
+    return _labelled_set(folder, drawn, template, seed)
+
+
+def ultrasound_set(folder: Path, count: int, seed: int, size: int = 128) -> Path:
+    """``count`` sectors as PNG of 8 bits, every second one with a lesion."""
+    drawn = [
+        (ultrasound(np.random.default_rng([seed, 12, k]), size, lesion=k % 2 == 1), ("normal", "lesion")[k % 2])
+        for k in range(count)
+    ]
+    template = Template("png", "image", "US", (Channel("gray"),), "uint8", 0, 255, bits=8)
+    return _labelled_set(folder, drawn, template, seed)
+
+
+def histology_set(folder: Path, count: int, seed: int, size: int = 128) -> Path:
+    """``count`` fields of stained tissue as colour PNG, every second one crowded."""
+    drawn = [
+        (histology(np.random.default_rng([seed, 13, k]), size, crowded=k % 2 == 1), ("stroma", "tumour")[k % 2])
+        for k in range(count)
+    ]
+    return _labelled_set(folder, drawn, _colour("png", "image"), seed)
+
+
+def aerial_set(folder: Path, count: int, seed: int, size: int = 128) -> Path:
+    """``count`` aerial GeoTIFFs of half a metre a pixel, every second one built up."""
+    drawn = [
+        (aerial(np.random.default_rng([seed, 14, k]), size, built=k % 2 == 1), ("field", "houses")[k % 2])
+        for k in range(count)
+    ]
+    return _labelled_set(folder, drawn, _colour("geotiff", "raster"), seed)
+
+
+def _colour(format: str, kind: Kind) -> Template:
+    channels = tuple(Channel(name) for name in ("red", "green", "blue"))
+    map_ = {"unit": "m", "crs": UTM, "spacing": (1.0, 0.5, 0.5)} if format == "geotiff" else {}
+    return Template(format, kind, "", channels, "uint8", 0, 255, bits=8, **map_)  # type: ignore[arg-type]
+
+
+def write_radar(path: Path, seed: int, size: int = 256) -> Path:
+    """A GeoTIFF of VV and VH in decibels, float32, ten metres a pixel."""
+    template = Template("geotiff", "raster", "", (Channel("VV"), Channel("VH")), "float32", -60, 20,
+                        spacing=(1.0, 10.0, 10.0), unit="m", crs=UTM)  # fmt: skip
+    return _write_raster(path, radar(seed, size)[:, None], template, seed)
+
+
+def write_sentinel2(path: Path, seed: int, size: int = 256, day: int = 170) -> Path:
+    """A Sentinel-2-like GeoTIFF: reflectance × 10000 with nodata 0, and its scene classes (4 plants, 9 cloud)."""
+    cloud = _texture(np.random.default_rng([seed, 606, day]), (size, size), size / 9) > 1.1
+    bands = np.where(cloud, 5200, landscape(seed, size, [day])[:, 0] * 10000)
+    template = Template("geotiff", "raster", "", tuple(Channel(name) for name in (*BANDS, "SCL")), "uint16", 0, 10000,
+                        spacing=(1.0, 10.0, 10.0), unit="m", crs=UTM, nodata=0)  # fmt: skip
+    return _write_raster(path, np.stack([*bands, np.where(cloud, 9, 4)])[:, None], template, seed)
+
+
+def write_landsat(path: Path, seed: int, size: int = 256, day: int = 170) -> Path:
+    """A Landsat-like GeoTIFF of Collection 2: counts of 2.75e-5 less 0.2 (USGS LSDS-1619), nodata 0, and QA_PIXEL."""
+    cloud = _texture(np.random.default_rng([seed, 707, day]), (size, size), size / 9) > 1.1
+    counts = (np.where(cloud, 0.52, landscape(seed, size, [day])[:, 0]) + 0.2) / 2.75e-5
+    # Bit 3 is cloud, and bit 6 clear.
+    names = ("B2", "B3", "B4", "B5", "B6", "QA_PIXEL")
+    template = Template("geotiff", "raster", "", tuple(Channel(name) for name in names), "uint16", 0, 65535,
+                        spacing=(1.0, 30.0, 30.0), unit="m", crs=UTM, nodata=0)  # fmt: skip
+    return _write_raster(path, np.stack([*counts, np.where(cloud, 8, 64)])[:, None], template, seed)
+
+
+def _write_raster(path: Path, values: NDArray[np.float64], template: Template, seed: int) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    return adapter("geotiff").write_sample(path.with_suffix(""), values, template, _provenance(seed))[0]

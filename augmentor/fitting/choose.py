@@ -25,7 +25,7 @@ GOOD = 50
 HU = (-1000, 1000)
 """Air to bone."""
 
-SKEWED = 0.05
+SKEWED = 0.1
 """Part of the range below which the median of values above the lowest lies where they are skewed."""
 
 SHOWN = 120
@@ -96,8 +96,11 @@ def _about(seen: Seen, *, fill: bool) -> str:
 
 def _task(seen: Seen) -> Choice:
     first = seen.scenes[0]
+    lacking = f"missing slices: {sum(seen.gaps)}, between others, in {len(seen.gaps)} of {len(seen.scenes)} volumes"
+    if 2 * len(seen.gaps) >= len(seen.scenes):
+        return Choice("task", "fill", lacking)
     if seen.gaps:
-        return Choice("task", "fill", f"{seen.gaps} slices are missing between others")
+        return Choice("task", "synthesize", f"{lacking}; fill rebuilds them without a run, too")
     if first.kind == "stack" and len(seen.scenes) == 1:
         if cover := seen.layer or seen.masks:
             return Choice("task", "fill", f"{first.shape[1]} dates of one place, and {cover} says what clouds hide")
@@ -242,9 +245,7 @@ def _range(seen: Seen) -> str:
         if (above := own[own > own.min()]).size and np.median(above) < a + SKEWED * (b - a)
     ]
     if skewed:
-        said += (
-            f". Mind: {_listed(skewed, 4)}: half of the values lie within a twentieth of that; decibels use it better"
-        )
+        said += f". Mind: {_listed(skewed, 4)}: half of the values lie within a tenth of that; decibels use it better"
     return said
 
 

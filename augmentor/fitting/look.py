@@ -16,7 +16,7 @@ from augmentor.fitting.columns import Reading, read_columns
 from augmentor.fitting.domains import Domain, Sample, airy, domain_of
 from augmentor.holes.find import masked
 from augmentor.holes.quality import Meaning
-from augmentor.ingest import _like_each_other as like_each_other
+from augmentor.ingest import like_each_other
 from augmentor.opening import opened
 from augmentor.tiles import middle
 from data_adapters import Scene
@@ -104,14 +104,14 @@ class Seen:
         return min(scene.shape[1] for scene in self.scenes)
 
     @property
-    def gaps(self) -> int:
-        """Missing slices of volumes, between others."""
-        count = 0
+    def gaps(self) -> tuple[int, ...]:
+        """Missing slices, between others, of each volume that has any."""
+        found = []
         for scene in self.scenes:
             if scene.kind == "volume":
                 with suppress(UserError):
-                    count += len(scene.missing())
-        return count
+                    found.append(len(scene.missing()))
+        return tuple(count for count in found if count)
 
     @property
     def layer(self) -> str | None:

@@ -127,7 +127,8 @@ def _timed(step: Callable[[], object]) -> float:
     """Seconds of a step, once it was taken before."""
     step()
     start, taken = time.perf_counter(), 0
-    while taken < STEPS and time.perf_counter() - start < SECONDS:
+    while True:
         step()
-        taken += 1
-    return (time.perf_counter() - start) / taken
+        taken, spent = taken + 1, time.perf_counter() - start
+        if taken == STEPS or spent > SECONDS:
+            return spent / taken

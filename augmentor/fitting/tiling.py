@@ -7,8 +7,7 @@ from typing import NamedTuple
 
 from augmentor.fitting.look import Seen
 from augmentor.fitting.pace import Machine
-from augmentor.ingest import FEWEST
-from augmentor.ingest import _aside as aside
+from augmentor.ingest import FEWEST, aside
 from augmentor.recipe import Recipe, Tiles
 from augmentor.tiles import Origin, reach, starts, windows
 from data_adapters import Scene

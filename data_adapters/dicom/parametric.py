@@ -16,7 +16,10 @@ from data_adapters.dicom.fill import MODIFYING
 from data_adapters.dicom.fixity import MAKER, digest
 from data_adapters.dicom.referring import Plane, complete, in_one_space, refer
 from data_adapters.dicom.volumes import Frame
+from data_adapters.errors import Unwritable
 from data_adapters.scene import Provenance
+
+NEEDED = ("StudyInstanceUID", "SeriesInstanceUID", "SOPInstanceUID", "SOPClassUID")
 
 NO_UNIT = ("1", "UCUM", "no units")
 
@@ -31,9 +34,15 @@ def write_parametric_map(
     """Write ``values`` (slices, rows, columns) of the frames in ``slots``, float32, NaN where none is known.
 
     A slot without a frame has no image that could be referred to, and no map.
+
+    Raises:
+        Unwritable: if an image lacks what it is referred to by.
     """
     there = [index for index, frame in enumerate(slots) if frame is not None]
     headers = {frame.path: decode.read_header(frame.path) for frame in slots if frame is not None}
+    for path, header in headers.items():
+        if lacking := [name for name in NEEDED if not header.get(name)]:
+            raise Unwritable(f"has no {lacking[0]}, by which a map could refer to it", where=path, do="give it one")
     planes = [Plane(headers[at.path], None if at.frame is None else at.frame + 1) for at in slots if at is not None]
     shown_on = {f"1.2.{index + 1}": plane for index, plane in enumerate(planes)}
     stand_ins = [plane.stand_in(name) for name, plane in shown_on.items()]

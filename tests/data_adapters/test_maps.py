@@ -111,3 +111,14 @@ def test_a_label_map_has_no_map(tmp_path: Path, drawn: phantoms.Phantoms) -> Non
     (found,) = open_scenes(file)
     with pytest.raises(Unwritable, match="no room for a map"):
         found.write_map(tmp_path / "map", labels.astype(np.float32), "a test", WHO)
+
+
+@pytest.mark.parametrize("lacking", ["StudyInstanceUID", "SeriesInstanceUID", "SOPClassUID"])
+def test_an_image_that_cannot_be_referred_to_has_no_map(lacking: str, drawn: phantoms.Phantoms, tmp_path: Path) -> None:
+    image = pydicom.dcmread(sorted(drawn.chest.glob("*.dcm"))[0])
+    image[lacking].value = ""
+    image.save_as(tmp_path / "image.dcm")
+    (scene,) = open_scenes(tmp_path / "image.dcm")
+    with pytest.raises(Unwritable, match=f"has no {lacking}"):
+        scene.write_map(tmp_path / "map", np.ones(scene.shape[1:], np.float32), "a test", WHO)
+    assert not (tmp_path / "map.dcm").exists()
