@@ -98,10 +98,7 @@ def load_inference(run: Run) -> Inference:
     Raises:
         RunError: if the run has none, as those that fill, or one that does not fit its recipe.
     """
-    facts = run.facts
-    if not run.file("inference").is_file():
-        raise RunError("has no inference network", where=run.folder, do="name a run that synthesizes")
-    return _load(build_inference(facts), run, "inference")
+    return _load(build_inference(_that_synthesizes(run, "inference")), run, "inference")
 
 
 def load_discriminator(run: Run) -> Discriminator:
@@ -110,11 +107,15 @@ def load_discriminator(run: Run) -> Discriminator:
     Raises:
         RunError: if the run has none, as those that fill, or one that does not fit its recipe.
     """
-    facts = run.facts
-    if not run.file("discriminator").is_file():
-        raise RunError("has no discriminator", where=run.folder, do="name a run that synthesizes")
-    fresh = build_discriminator(facts, spectral=run.recipe.game.spectral)
-    return _load(fresh, run, "discriminator")
+    facts = _that_synthesizes(run, "discriminator")
+    return _load(build_discriminator(facts, spectral=run.recipe.game.spectral), run, "discriminator")
+
+
+def _that_synthesizes(run: Run, name: str) -> Facts:
+    """The facts of a run that has a network which those that fill have not."""
+    if not run.file(name).is_file():
+        raise RunError(f"has no {name} network", where=run.folder, do="name a run that synthesizes")
+    return run.facts
 
 
 def _load(network: Network, run: Run, name: str) -> Network:
