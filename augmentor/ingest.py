@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections import Counter
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
@@ -25,6 +25,7 @@ from augmentor.tiles import Origin, Tile, TileStore
 from augmentor.together.lock import alone_in
 from augmentor.together.workers import HERE, Workers
 from data_adapters import Scene, Template, open_scenes
+from data_adapters.errors import DataError
 
 FEWEST = 16
 """Tiles below which nothing can be learned and held out."""
@@ -127,15 +128,32 @@ def cut_images(
             yield scene, tile
 
 
-def cut_each(scenes: Sequence[Scene], recipe: Recipe, hands: Workers = HERE) -> Iterator[tuple[Scene, list[Tile]]]:
-    """Scenes, each with its tiles as the recipe cuts its own, by ``hands``; nothing is asked of labels."""
+def cut_each(
+    scenes: Sequence[Scene], recipe: Recipe, hands: Workers = HERE, broken: Callable[[DataError], None] | None = None
+) -> Iterator[tuple[Scene, list[Tile]]]:
+    """Scenes, each with its tiles as the recipe cuts its own, by ``hands``; nothing is asked of labels.
+
+    One whose pixels cannot be read is left out and its error handed to ``broken``, where that is given.
+
+    Raises:
+        DataError: if pixels cannot be read, and nobody wants to know.
+    """
     plain = recipe.model_copy(update={"conditions": {}})
-    yield from zip(scenes, hands.map(_cut_alone, [(plain, scene) for scene in scenes]), strict=True)
+    for scene, found in zip(scenes, hands.map(_cut_alone, [(plain, scene) for scene in scenes]), strict=True):
+        if not isinstance(found, DataError):
+            yield scene, found
+        elif broken is not None:
+            broken(found)
+        else:
+            raise found
 
 
-def _cut_alone(asked: tuple[Recipe, Scene]) -> list[Tile]:
+def _cut_alone(asked: tuple[Recipe, Scene]) -> list[Tile] | DataError:
     recipe, scene = asked
-    return [tile for tile, _ in tiles_of(recipe, scene, None, Counter())]
+    try:
+        return [tile for tile, _ in tiles_of(recipe, scene, None, Counter())]
+    except DataError as error:
+        return error
 
 
 def template_of(store: TileStore) -> Template:

@@ -99,7 +99,8 @@ def score(
     rows: list[Row] = []
     with alone_in(out), progress("score", len(scenes)) as advance:
         write_json(out / RECORD, {"tool": TOOL, "images": "unfinished"})
-        for number, (scene, tiles) in enumerate(cut_each(scenes, found.recipe, hands), 1):
+        cut = cut_each(scenes, found.recipe, hands, lambda error: note(f"left out: {error}"))
+        for number, (scene, tiles) in enumerate(cut, 1):
             if tiles:
                 looked = Looked.at(tiles, viewer, normal)
                 rows += _rows(scene, looked, normal, alarms)

@@ -98,6 +98,20 @@ def test_too_few_usual_images_for_a_rate_are_said(runs: Path, marked: Path, tmp_
     assert "0 of them" in result.output
 
 
+def test_what_cannot_be_decoded_is_left_out_and_said(runs: Path, marked: Path, tmp_path: Path) -> None:
+    shutil.copytree(marked, tmp_path / "images")
+    broken = pydicom.dcmread(marked / "2.dcm")
+    broken.PixelData = broken.PixelData[:100]
+    broken.save_as(tmp_path / "images/2.dcm")
+    result = told(tmp_path / "images", "--runs", runs, "-o", tmp_path / "out", "--no-maps")
+    assert result.exit_code == 0 and "2 images" in result.output
+    assert "left out: " in result.stderr and "2.dcm" in result.stderr
+    (tmp_path / "images/0.dcm").unlink()
+    (tmp_path / "images/1.dcm").unlink()
+    result = told(tmp_path / "images", "--runs", runs, "-o", tmp_path / "none", "--no-maps")
+    assert result.exit_code == 2 and "TooLittleData" in result.stderr
+
+
 def test_what_cannot_be_scored_is_said(runs: Path, marked: Path, tmp_path: Path, drawn: phantoms.Phantoms) -> None:
     (tmp_path / "full").mkdir()
     (tmp_path / "full/notes.txt").write_text("mine")
