@@ -46,9 +46,15 @@ def write_parametric_map(
     planes = [Plane(headers[at.path], None if at.frame is None else at.frame + 1) for at in slots if at is not None]
     shown_on = {f"1.2.{index + 1}": plane for index, plane in enumerate(planes)}
     stand_ins = [plane.stand_in(name) for name, plane in shown_on.items()]
-    if not in_one_space(stand_ins):
+    places = {(*map(str, at.get("ImagePositionPatient", ())),) for at in stand_ins}
+    # Frames of several times or echoes lie on each other, which a map cannot say.
+    if not in_one_space(stand_ins) or len(places) < len(stand_ins):
         _place(stand_ins, uid(provenance, "map frame of reference", planes[0].image.SeriesInstanceUID))
-    dataset = _map(stand_ins, values[there].astype(np.float32), about, provenance)
+    try:
+        dataset = _map(stand_ins, values[there].astype(np.float32), about, provenance)
+    except (ValueError, TypeError, AttributeError) as error:
+        text = str(error).splitlines()[0]
+        raise Unwritable(f"no map can refer to it ({text})", where=planes[0].image.filename, do="mend it") from error
     refer(dataset, shown_on)
     complete(dataset, planes[0].image, provenance, about)
     # The frames lie in the order of their positions, whichever way the slices are numbered.
@@ -59,7 +65,7 @@ def write_parametric_map(
 
 
 def _place(stand_ins: Sequence[Dataset], frame_of_reference: str) -> None:
-    """Put images that lie nowhere in a patient, as radiographs, into planes of a space of the map's own.
+    """Put images that lie nowhere in a patient, as radiographs, or on each other, into planes of the map's own space.
 
     A parametric map has to lie somewhere (PS3.3 A.75.3), its pixels on those of its images all the same.
     """

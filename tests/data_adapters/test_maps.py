@@ -16,8 +16,10 @@ import rasterio
 from PIL import Image
 
 from augmentor.verify import verify
-from data_adapters import Provenance, Scene, open_scenes, phantoms
+from data_adapters import Provenance, Scene, open_scenes, phantoms, scan
 from data_adapters.errors import Unwritable
+
+EDGES = Path(__file__).parents[3] / "shared/data/edge_cases"
 
 WHO = Provenance("t2t-augmentor", "0", "a test", recipe="a" * 64, checkpoint="b" * 64, source="a scene")
 
@@ -122,3 +124,20 @@ def test_an_image_that_cannot_be_referred_to_has_no_map(lacking: str, drawn: pha
     with pytest.raises(Unwritable, match=f"has no {lacking}"):
         scene.write_map(tmp_path / "map", np.ones(scene.shape[1:], np.float32), "a test", WHO)
     assert not (tmp_path / "map.dcm").exists()
+
+
+@pytest.mark.skipif(not EDGES.is_dir(), reason="the edge cases are not here")
+def test_every_odd_image_has_a_map_or_a_reason(tmp_path: Path) -> None:
+    """Frames on each other, frames without a place, headers without UIDs, and whatever else there is."""
+    scenes = [scene for scene in scan(EDGES).scenes if not scene.classes]
+    assert len(scenes) > 40
+    said = 0
+    for number, scene in enumerate(scenes):
+        values = np.random.default_rng(number).random(scene.shape[1:]).astype(np.float32)
+        try:
+            (file,) = scene.write_map(tmp_path / str(number), values, "a test", WHO)
+        except Unwritable:
+            said += 1
+        else:
+            assert all(verdict.fine for verdict in verify(file)), scene.path
+    assert said < len(scenes) / 4
