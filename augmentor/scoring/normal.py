@@ -41,9 +41,9 @@ class Normal:
         return np.asarray((views - means) / np.maximum(spreads, 1e-12), dtype=np.float32)
 
     def chance(self, score: float) -> float:
-        """Of how many usual images in one a score as high, or higher, is to be expected, by those held out.
+        """How often a usual image scores as high, or higher: by n held-out ones, once in n + 1 at least.
 
-        One of n usual images is not less than 1 in n + 1 by that (conformal p-value, Vovk et al. 2005).
+        Source: the conformal p-value of Vovk et al. 2005, "Algorithmic learning in a random world".
         """
         above = len(self.scores) - int(np.searchsorted(self.scores, score, side="left"))
         return (above + 1) / (len(self.scores) + 1)
