@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from augmentor import recipe as recipes
-from augmentor.errors import OutputInTheWay, RecipeError
+from augmentor.errors import RecipeError
 from augmentor.evaluation.card import write_card
 from augmentor.evaluation.confounding import confounding
 from augmentor.evaluation.detail import detail
@@ -33,7 +33,7 @@ from augmentor.recipe import Data, Recipe, Tiles
 from augmentor.report.page import Picture, Section, write_page
 from augmentor.report.pictures import sheet, visible
 from augmentor.run import TOOL, Run, tool_version
-from augmentor.together.lock import alone_in
+from augmentor.together.lock import alone_in, replaceable
 from augmentor.together.workers import HERE, Workers
 from data_adapters.atomic import write_json
 from data_adapters.fixity import file_digest
@@ -93,7 +93,7 @@ def evaluate(
     if run is None and (real is not None or recipe is not None):
         if synthetic is None:
             raise RecipeError("no samples were named", where=real or recipe, do="give --synthetic, or a run")
-        out = _free(Path(out or REPORTS))
+        out = replaceable(Path(out or REPORTS), REPORT)
         if recipe is None:
             known = Recipe(name="folders", data=Data(path=Path(real or "")), tiles=Tiles(held_out=0.3))
         else:
@@ -102,7 +102,7 @@ def evaluate(
         who, origin = f"{synthetic}, beside {known.data.path}", {"recipe": known.digest(), "synthetic": str(synthetic)}
     else:
         found = Run.find(run, runs)
-        out = _free(Path(out) if out else found.folder / REPORTS)
+        out = replaceable(Path(out) if out else found.folder / REPORTS, REPORT)
         beside, given = (Path(folder) if folder else None for folder in (real, synthetic))
         sets = of_run(found, beside, given, n, seed, runs / "tiles", hands)
         who = f"{synthetic or f'{n} samples'}, beside the real images of {found.name}"
@@ -159,17 +159,6 @@ def _parts(sets: Sets, own: Mapping[str, Extract], judged: Judged) -> list[Part]
                 parts.append(part)
         advance(len(judges))
     return parts
-
-
-def _free(out: Path) -> Path:
-    """The folder of the report.
-
-    Raises:
-        OutputInTheWay: if it holds anything but an earlier one.
-    """
-    if out.exists() and (not out.is_dir() or (any(out.iterdir()) and not (out / REPORT).is_file())):
-        raise OutputInTheWay("holds other files", where=out, do="choose another -o")
-    return out
 
 
 def _lead(who: str, verdict: Verdict) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 from typing import NamedTuple
 
@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from augmentor.errors import OutputInTheWay, RecipeError, RunError, TooLittleData
+from augmentor.errors import RecipeError, RunError, TooLittleData
 from augmentor.ingest import cut_each
 from augmentor.opening import opened
 from augmentor.progress import note, progress
@@ -22,7 +22,7 @@ from augmentor.scoring.normal import Normal, image_scores, normal_of, over_image
 from augmentor.scoring.shown import show
 from augmentor.scoring.views import Viewer
 from augmentor.tiles import Tile
-from augmentor.together.lock import alone_in
+from augmentor.together.lock import alone_in, replaceable
 from augmentor.together.workers import HERE, Workers
 from data_adapters import Provenance, Scene
 from data_adapters.atomic import replacing, write_json
@@ -83,29 +83,29 @@ def score(
     Raises:
         UserError: if there is no run that knows such images, nothing to score, or ``out`` holds anything else.
     """
-    source, out, runs = Path(source), Path(out), Path(runs)
+    source, runs = Path(source), Path(runs)
     if not 0 < alarms < 1:
         raise RecipeError(f"a rate of false alarms of {alarms:g}", do="give a part between 0 and 1")
     found = Run.find(run, runs)
     viewer = Viewer.of(found)
-    if out.exists() and (not out.is_dir() or (any(out.iterdir()) and not (out / RECORD).is_file())):
-        raise OutputInTheWay("holds other files", where=out, do="choose another -o")
+    out = replaceable(Path(out), RECORD)
     scenes = _known(opened(source), found)
     normal = normal_of(found, viewer, runs / "tiles")
     least = 1 / (len(normal.scores) + 1)
     if least > alarms:
         note(f"{len(normal.scores)} usual images allow no rate below {least:.2g}: nothing can raise an alarm")
-    whole = found.recipe.tiles.cut == "whole"
+    recipe = found.recipe
+    made_by = Provenance(TOOL, tool_version(), "T2T-GAN strangeness", recipe.digest(), normal.checkpoint)
     rows: list[Row] = []
     with alone_in(out), progress("score", len(scenes)) as advance:
         write_json(out / RECORD, {"tool": TOOL, "images": "unfinished"})
-        cut = cut_each(scenes, found.recipe, hands, lambda error: note(f"left out: {error}"))
+        cut = cut_each(scenes, recipe, hands, lambda error: note(f"left out: {error}"))
         for number, (scene, tiles) in enumerate(cut, 1):
             if tiles:
                 looked = Looked.at(tiles, viewer, normal)
                 rows += _rows(scene, looked, normal, alarms)
                 if maps:
-                    _write_maps(scene, looked, viewer, found, out, whole=whole)
+                    _write_maps(scene, looked, viewer, made_by, out, whole=recipe.tiles.cut == "whole")
             else:
                 note(f"{scene.name} is not seen well enough for a single tile, and left out")
             advance(number, scene.name)
@@ -115,8 +115,8 @@ def score(
         write_json(
             out / RECORD,
             {
-                "tool": TOOL, "version": tool_version(), "run": found.name, "recipe": found.recipe.digest(),
-                "checkpoint": normal.checkpoint, "false alarms": alarms, "usual images": len(normal.scores),
+                "tool": TOOL, "version": tool_version(), "run": found.name, "recipe": made_by.recipe,
+                "checkpoint": made_by.checkpoint, "false alarms": alarms, "usual images": len(normal.scores),
                 "images": [asdict(row) for row in rows],
             },
         )  # fmt: skip
@@ -183,17 +183,14 @@ def _rows(scene: Scene, looked: Looked, normal: Normal, alarms: float) -> Iterat
         )
 
 
-def _write_maps(scene: Scene, looked: Looked, viewer: Viewer, run: Run, out: Path, *, whole: bool) -> None:
+def _write_maps(scene: Scene, looked: Looked, viewer: Viewer, made_by: Provenance, out: Path, *, whole: bool) -> None:
     """The map of a scene on its own grid, and a picture of its strangest tile."""
     laid = Laid(scene, whole=whole)
     for tile, strange in zip(looked.tiles, looked.strange, strict=True):
         laid.add(tile, strange)
-    provenance = Provenance(
-        TOOL, tool_version(), "T2T-GAN strangeness", run.recipe.digest(), run.checkpoint_digest(), source=scene.name
-    )
     stem = out / f"{scene.name}_strange"
     try:
-        scene.write_map(stem, laid.values, ABOUT, provenance)
+        scene.write_map(stem, laid.values, ABOUT, replace(made_by, source=scene.name))
     except Unwritable as error:
         note(f"no map: {error}")
     worst = int(looked.scores.argmax())

@@ -103,7 +103,7 @@ class Seen:
         """Slices of the shallowest scene; dates of a stack."""
         return min(scene.shape[1] for scene in self.scenes)
 
-    @property
+    @cached_property
     def gaps(self) -> tuple[int, ...]:
         """Missing slices, between others, of each volume that has any."""
         found = []
@@ -113,7 +113,7 @@ class Seen:
                     found.append(len(scene.missing()))
         return tuple(count for count in found if count)
 
-    @property
+    @cached_property
     def layer(self) -> str | None:
         """A layer of every scene that says what is covered (scene classes, quality bits, probabilities)."""
         for name in self.scenes[0].layers:

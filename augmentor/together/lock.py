@@ -1,4 +1,4 @@
-"""One process at a time in a folder: a lock that ends with the process, however that ends."""
+"""Whose an output folder is: a verb's own, and one process' at a time, by a lock that ends with the process."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from augmentor.errors import FolderInUse
+from augmentor.errors import FolderInUse, OutputInTheWay
 from augmentor.progress import note
 
 LOCK = ".lock"
@@ -47,3 +47,14 @@ def alone_in(folder: Path, *, patient: bool = False) -> Iterator[None]:
             finally:
                 path.unlink(missing_ok=True)
             return
+
+
+def replaceable(folder: Path, record: str) -> Path:
+    """The folder of what is written anew as a whole, if it is empty or its ``record`` says that the same verb wrote it.
+
+    Raises:
+        OutputInTheWay: if it holds anything else, or is a file.
+    """
+    if folder.exists() and (not folder.is_dir() or (any(folder.iterdir()) and not (folder / record).is_file())):
+        raise OutputInTheWay("holds other files", where=folder, do="choose another -o")
+    return folder
