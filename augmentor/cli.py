@@ -259,6 +259,31 @@ def score(source: Path, **options: Any) -> None:
 
 
 @main.command()
+@click.argument("what", metavar="RUN|FILE")
+@click.option("-o", "--out", type=PATH, help="Page to write; view.html when absent.")
+@click.option("--scene", "name", default="", help="Which scene of FILE, where it holds several (see inspect).")
+@click.option("--source", type=PATH, help="What FILE was filled or scored from, to see it beside or below.")
+@click.option("--real/--no-real", default=True, help="Show held-out images beside samples of RUN.")
+@click.option("--serve", "serving", is_flag=True, help="Serve FILE at full resolution, to this machine alone.")
+@click.option("--port", type=click.IntRange(0, 65535), default=0, help="Port to serve at; a free one when absent.")
+@runs_option
+@answers
+def view(what: str, out: Path | None, serving: bool, port: int, real: bool, runs: Path, **options: Any) -> None:
+    """Show a run, or a file, on one page that needs a browser and nothing else."""
+    from augmentor.view import serve, view
+
+    if not serving:
+        click.echo(f"{view(what, out or Path('view.html'), real=real, runs=runs, **options)}: open it in a browser")
+        return
+    if out is not None:
+        raise click.UsageError("--serve writes no page: leave -o out")
+    with serve(what, port=port, runs=runs, **options) as server:
+        click.echo(f"{server.url}: open it in a browser; Ctrl-C ends it")
+        sys.stdout.flush()
+        server.until_interrupted()
+
+
+@main.command()
 @click.argument("source", type=PATH)
 @click.option("-o", "--out", type=PATH, required=True, help="File, or folder for a series or stack.")
 @click.option("--mask", type=PATH, help="Raster, volume or dated folder on the same grid; or a layer's name, as scl.")
@@ -302,6 +327,32 @@ def fill(source: Path, out: Path, name: str, every: bool, hands: Workers, **opti
     filled = fill(source, out, name=name, **options)
     click.echo(f"{out}: {filled.holes}, {filled.pixels} pixels rebuilt by {filled.method}")
     click.echo(f"expected error inside the holes: {filled.expected_error}")
+
+
+@main.command()
+@click.argument("source", type=PATH)
+@click.option("-o", "--out", type=PATH, required=True, help="File, or a folder for one.")
+@click.option("--at", required=True, metavar="DATE|MM", help="2018-06-20; or mm from the first slice of a volume.")
+@click.option("--mask", type=PATH, help="What is not to be looked at: clouds, or damage; as in fill.")
+@click.option(
+    "--mask-means", default="", help="scl, qa_pixel, bqa, probability:0.4, mask; as its name says when absent."
+)
+@click.option("--grow", type=click.IntRange(0, 64), default=0, help="Pixels to widen a mask by: shadows, haze.")
+@click.option("--extrapolate", is_flag=True, help="Go on beyond the first or last date or slice, too.")
+@click.option("--scene", "name", default="", help="Which scene of SOURCE, where it holds several (see inspect).")
+@click.option("--prior-only", is_flag=True, help="Use the classical answer alone.")
+@click.option("--adapt-tiles", "tiles", type=click.IntRange(64), default=8_000, show_default=True,
+              help="Hidden parts that are learned from, at most.")  # fmt: skip
+@click.option("--sharp", is_flag=True, help="A sample of what may be there, not the best guess.")
+@delivered
+@answers
+def interpolate(source: Path, out: Path, **options: Any) -> None:
+    """Make the date that a stack at SOURCE lacks, or the slice of a volume between two, and say how sure it is."""
+    from augmentor.interpolate import interpolate
+
+    made = interpolate(source, out, **options)
+    click.echo(f"{made.files[0]}: {made.between}, by {made.method}")
+    click.echo(f"expected error: {made.expected_error}")
 
 
 @main.command()

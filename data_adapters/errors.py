@@ -125,5 +125,9 @@ REMEDIES = {
 }
 
 
+class WrongPlace(DataError):
+    """A slice or date was asked for that cannot be told, or that the scene has."""
+
+
 class NotDelivered(DataError):
     """A server did not take what was written; the files themselves are whole."""

@@ -317,6 +317,25 @@ class NiftiScene(Scene):
         _sign(mask, made, "what was made", provenance)
         return [*written, _save(mask, mask_path)]
 
+    def write_slice(
+        self, destination: Path, position: float, day: str, patches: Iterable[Patch], provenance: Provenance
+    ) -> list[Path]:
+        if not destination.name.endswith((".nii", ".nii.gz")):
+            destination = destination / f"{_stem(self.path)}_{position:.6g}{self.grid.unit}.nii.gz"
+        image = _load(self.path)
+        slope, intercept = _scaling(image)
+        raw = np.zeros((*image.shape[:2], 1), image.get_data_dtype().newbyteorder("="), order="F")
+        shown = self.axes.upright(raw[..., None])[0, 0]
+        for patch in patches:
+            region = patch.window.slices
+            fresh = to_stored(patch.values[0], raw.dtype, slope, intercept)
+            shown[region] = np.where(patch.made[0], fresh, shown[region])
+        steps = position / self.grid.spacing[0]
+        alone = _alike(image, raw, 1, slope, intercept)
+        _move(alone.header, image.shape[2] - 1 - steps if self.axes.backwards[0] else steps)
+        _sign(alone, raw, "synthetic", provenance)
+        return [_save(alone, destination)]
+
     def write_map(self, stem: Path, values: NDArray[np.float32], about: str, provenance: Provenance) -> list[Path]:
         image = _load(self.path)
         raw = np.zeros(image.shape, np.float32, order="F")
@@ -380,6 +399,17 @@ def _alike(image: Any, raw: NDArray[Any], steps: int, slope: float = 1.0, interc
             for timing in OF_TIMING:
                 header[timing] = 0
     return fresh
+
+
+def _move(header: Any, steps: float) -> None:
+    """Let a lone slice lie so many steps along the third axis from where the first one lay."""
+    for row in ("srow_x", "srow_y", "srow_z"):
+        header[row][3] += header[row][2] * steps
+    if int(header["qform_code"]):
+        for offset, along in zip(("qoffset_x", "qoffset_y", "qoffset_z"), header.get_qform()[:3, 2], strict=True):
+            header[offset] += along * steps
+    for timing in OF_TIMING:
+        header[timing] = 0
 
 
 def _save(image: Any, destination: Path) -> Path:

@@ -242,6 +242,19 @@ class Scene(abc.ABC):
         """
         raise Unwritable(f"{self.format} has no room for a map", where=self.path, do="leave the maps out")
 
+    def write_slice(
+        self, destination: Path, position: float, day: str, patches: Iterable[Patch], provenance: Provenance
+    ) -> list[Path]:
+        """Write a slice that the scene does not have, of ``patches`` alone, at a position along its slices.
+
+        Of a stack it is a date, ``day``. It lies on the scene's own grid, in its type and scaling, and tells of no
+        acquisition. ``destination`` is a file, or a folder to put it into.
+
+        Raises:
+            Unwritable: if this kind of file has no slices or dates.
+        """
+        raise Unwritable(f"{self.format} has no slices", where=self.path, do="give a series, a volume or dates")
+
     def missing(self, *, ends: bool = False) -> tuple[int, ...]:
         """Slots along the slice axis that hold no slice, between slices of their volume; with ``ends``, beyond them.
 

@@ -7,7 +7,7 @@ from augmentor.filling.answer import Answer, over_planes
 from augmentor.filling.rehearsal import Rehearsal
 from augmentor.filling.view import View
 from augmentor.holes.context import channels
-from augmentor.learners.corrector import NOISE, PASSED_OVER, Corrector
+from augmentor.learners.corrector import NOISE, Corrector
 from augmentor.networks import device, load_generator
 from augmentor.progress import progress
 from augmentor.recipe import Game, Model
@@ -36,7 +36,7 @@ def adapt(rehearsal: Rehearsal, prior: str, *, start: Run | None, tiles: int = T
     scene = view.scene
     facts = Facts(
         channels=scene.shape[0],
-        context=channels(scene.shape[0], sum(raster.channels for raster in view.auxiliary)) + NOISE,
+        context=channels(scene.shape[0], sum(other.channels for other in view.beside)) + NOISE,
         tile=rehearsal.tile,
         model=start.facts.model if start else Model().model_dump(),
         conditions=(),
@@ -48,7 +48,7 @@ def adapt(rehearsal: Rehearsal, prior: str, *, start: Run | None, tiles: int = T
     learner = Corrector(
         schedule,
         facts,
-        rehearsal.hider(rehearsal.learn, 3, prior, PASSED_OVER),
+        rehearsal.lessons(prior),
         rehearsal.judged_by(prior, seed=4).alike,
         Team(place=device("auto")),
     )

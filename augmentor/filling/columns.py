@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from augmentor.filling.view import View
 from augmentor.holes.column import Column
-from augmentor.holes.hide import beside, runs
+from augmentor.holes.hide import Lost, beside, dates, runs
 from augmentor.holes.patterns import Pattern, near, of_hidden, of_holes
 from augmentor.holes.priors import Mask, linear
 from augmentor.tiles import AT_ONCE, windows
@@ -29,6 +29,12 @@ SEEN = 0.05
 
 COARSEST = 8
 """Pixels that lie within the distance of two slices, at most, for planes across them to be of use."""
+
+EVERY = 3
+"""Of the dates that can be hidden whole, one in so many is kept aside."""
+
+FEW = 4
+"""Fewer than so many of them are too few to learn from."""
 
 ENOUGH = 0.25
 """Part of the hidden slices that are to have such neighbours as the holes have."""
@@ -58,8 +64,10 @@ class Columns(NamedTuple):
         return bool(wanted) and like < ENOUGH * len(self.of_hidden)
 
 
-def columns(view: View, size: tuple[int, ...], gaps: Sequence[int], seed: int) -> Columns:
+def columns(view: View, size: tuple[int, ...], gaps: Sequence[int], seed: int, *, learning: bool = True) -> Columns:
     """Columns at least ``size`` large; what is told to learn from and what to judge by do not meet.
+
+    Where a date is to be made that was never acquired, these are dates; all of them, to judge by, without ``learning``.
 
     What lies between two slices looks like what lies between two rows as far apart (SMORE, Zhao et al. 2020,
     section II), and no row is missing. Where too few slices lie together to hide ``gaps`` as wide as the real ones
@@ -67,8 +75,13 @@ def columns(view: View, size: tuple[int, ...], gaps: Sequence[int], seed: int) -
     """
     random = np.random.default_rng(seed)
     found = Columns([], [], [], [], [], [], [])
-    for area in _areas(view, random):
-        kept = _kept_aside(area.known.shape[1:], size, random)
+    areas = list(_areas(view, random))
+    for area in areas:
+        kept = (
+            _kept_aside(area.known.shape[1:], size, random)
+            if view.lost == "parts"
+            else _kept_dates(areas, view.lost, learning)
+        )
         own, aside = area._replace(told=area.known & ~kept), area._replace(told=area.known & kept)
         found.aside.append(_padded(aside, size))
         if not view.volume:
@@ -115,6 +128,15 @@ def _kept_aside(plane: tuple[int, ...], size: tuple[int, ...], random: np.random
     every = list(windows(plane[0], plane[1], size, 0.0))
     for i in random.permutation(len(every))[: max(1, round(ASIDE * len(every)))]:
         kept[every[i].slices] = True
+    return kept
+
+
+def _kept_dates(areas: Sequence[Column], lost: Lost, learning: bool) -> Mask:
+    """Some dates of those that can be hidden whole, (S, 1, 1), the same everywhere: what is learned from a part of a
+    date tells what light the rest of it was seen in. All of them, to judge by alone, where they are few."""
+    able = sorted({index for area in areas for index in dates(area, lost)})
+    kept = np.zeros((len(areas[0].told), 1, 1), dtype=bool)
+    kept[able[1::EVERY] if learning and len(able) >= FEW else able] = True
     return kept
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 
@@ -14,6 +15,7 @@ from augmentor.holes.hide import GAPS, Hider
 from augmentor.holes.judge import errors
 from augmentor.holes.patterns import missing
 from augmentor.holes.priors import KRIGED, SUITED, along, expected_error
+from augmentor.learners.corrector import PASSED_OVER
 
 TILE = (32, 32)
 
@@ -29,9 +31,12 @@ and 28 times (``totalseg_mr_sm``, ``abdomen_20``), what was learned from rows ma
 
 
 class Rehearsal:
-    """A scene's own observed parts, hidden as its holes are: to choose a prior by, to learn from, to judge by."""
+    """A scene's own observed parts, hidden as its holes are: to choose a prior by, to learn from, to judge by.
 
-    def __init__(self, view: View, tile: tuple[int, ...] = TILE, seed: int = 0) -> None:
+    Without ``learning``, nothing need be left to learn from.
+    """
+
+    def __init__(self, view: View, tile: tuple[int, ...] = TILE, seed: int = 0, *, learning: bool = True) -> None:
         self.view = view
         self.tile = tile
         self.seed = seed
@@ -39,12 +44,17 @@ class Rehearsal:
         self.gaps = gaps or list(GAPS)
         # Holes that are whole slices are all there is, or none of them is.
         self.whole = 1.0 if gaps else 0.0
-        self.columns = columns(view, tile, self.gaps, seed)
+        self.columns = columns(view, tile, self.gaps, seed, learning=learning)
         found = self.columns
         self.rows = bool(gaps) and self._some(found.aside) and self._some(found.rows_as_hidden)
         self.rows_tell = self.rows and self._rows_are_like_slices()
 
-    def hider(self, columns: Sequence[Column], seed: int, prior: str, passed_over: float = 0.0) -> Hider:
+    def lessons(self, prior: str) -> Hider:
+        """Hidden parts to learn from."""
+        by_date = self.view.lost != "parts"
+        return self._hider(self.learn, 3, prior, passed_over=PASSED_OVER, levelled=by_date)
+
+    def _hider(self, columns: Sequence[Column], seed: int, prior: str, **how: Any) -> Hider:
         return Hider(
             columns,
             volume=self.view.volume,
@@ -53,7 +63,8 @@ class Rehearsal:
             gaps=self.gaps,
             whole=self.whole,
             prior=prior,
-            passed_over=passed_over,
+            lost=self.view.lost,
+            **how,
         )
 
     @property
@@ -64,11 +75,16 @@ class Rehearsal:
     @property
     def possible(self) -> bool:
         """Whether enough is observed to hide any of it."""
-        return self._some(self.columns.aside) and (self.blind or self._some(self.learn))
+        return self._some(self.columns.aside) and (self.blind or self.view.lost != "parts" or self.teaches)
+
+    @property
+    def teaches(self) -> bool:
+        """Whether any of that can be learned from, and is not needed to judge by."""
+        return self._some(self.learn)
 
     def _some(self, columns: Sequence[Column]) -> bool:
         """Whether anything of these can be hidden."""
-        return bool(columns) and bool(self.hider(columns, 0, "linear").share.any())
+        return bool(columns) and bool(self._hider(columns, 0, "linear").share.any())
 
     @property
     def blind(self) -> bool:
@@ -82,15 +98,22 @@ class Rehearsal:
     def _trial(self, prior: str, parts: int, seed: int, rows: bool) -> Trial:
         found = self.columns
         own, *both = (
-            self.hider(part, seed, prior).draw(parts)
+            self._hider(part, seed, prior).draw(parts)
             for part in (found.aside, *([found.rows_aside, found.rows_as_hidden] if rows else []))
         )
         return Trial(own, (both[0], both[1]) if rows else None)
 
+    def _compared_by(self, prior: str) -> Trial:
+        """Parts that priors, which learn nothing, are compared by: of dates, all that can be hidden."""
+        if self.view.lost == "parts":
+            return self._trial(prior, COMPARED_ON, 1, self.rows)
+        every = [*self.columns.aside, *self.columns.own]
+        return Trial(self._hider(every, 1, prior).draw(JUDGED_ON))
+
     def _rows_are_like_slices(self) -> bool:
         """Whether linear interpolation errs about as much between rows as between slices, both hidden alike."""
         parts = (self.columns.aside, self.columns.rows_as_hidden)
-        slices, rows = (self.hider(p, 0, "linear").draw(COMPARED_ON) for p in parts)
+        slices, rows = (self._hider(p, 0, "linear").draw(COMPARED_ON) for p in parts)
         between_rows, between_slices = (float(errors(hidden).mean()) for hidden in (rows, slices))
         return between_slices / ALIKE < between_rows < between_slices * ALIKE
 
@@ -108,7 +131,7 @@ class Rehearsal:
             # Both ways err, each in other volumes; rows that are unlike slices tell less than slices' own differences.
             ways = [told[prior]] if by_differences else []
             if self.rows_tell or not by_differences:
-                trial = self._trial(prior, COMPARED_ON, 1, self.rows)
+                trial = self._compared_by(prior)
                 ways.append(float(trial.expected([errors(hidden) for hidden in trial.parts]).mean()))
             expected[prior] = float(np.mean(np.log(np.maximum(ways, 1e-12))))
         return min(expected, key=lambda prior: expected[prior])

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from augmentor.report.pictures import sheet, visible
 from data_adapters import Scene, Window, open_scenes
+from data_adapters.between import Between
 
 SLICES = 4
 """Slices on the picture."""
@@ -47,6 +48,19 @@ def show(scene: Scene, out: Path, bounds: Sequence[Path], touched: dict[int, Win
             same = (pixels.values[:, 0] == after) & pixels.valid[:, 0]
             rows.append((np.where(same, pixels.values[:, 0], np.nan), after, low_high))
     sheet([picture for row in rows for picture in _row(*row, names)], 2 + bool(ends), picture)
+
+
+def show_between(scene: Between, out: Path, bounds: Sequence[Path], touched: dict[int, Window], picture: Path) -> None:
+    """What was made between what lies before and after, and the interval where its two bounds are given."""
+    part = _around(next(iter(touched.values())), scene)
+    made, *low_high = (open_scenes(path)[0].read(0, 1, part).values[:, 0] for path in (out, *bounds))
+    names = [c.name for c in scene.channels]
+    beside = [index for index in (scene.slot - 1, scene.slot + 1) if 0 <= index < scene.shape[1]]
+    low, high = (np.nanpercentile(made, share, axis=(1, 2)).tolist() for share in (1, 99))
+    planes = [scene.read(index, 1, part) for index in beside]
+    others = [visible(np.where(p.valid, p.values, np.nan)[:, 0], names, low, high) for p in planes]
+    _, shown, *wide = _row(made, made, low_high, names)
+    sheet([*others[: scene.slot > 0], shown, *others[scene.slot > 0 :], *wide], 2 + len(others), picture)
 
 
 def _row(

@@ -4,36 +4,55 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Protocol
 
 import numpy as np
+from numpy.typing import NDArray
 
-from augmentor.filling.auxiliary import Auxiliary
 from augmentor.holes.column import Column
+from augmentor.holes.hide import Lost
 from augmentor.holes.kinds import Holes
 from augmentor.holes.priors import Variogram
 from augmentor.scaling import Scaling
 from augmentor.tiles import AT_ONCE, middle
 from data_adapters import Scene, Window
+from data_adapters.between import Between
+
+
+class Beside(Protocol):
+    """What else is known of every slice: so many channels, which a window gives as (channels, S, h, w)."""
+
+    @property
+    def channels(self) -> int: ...
+
+    def load(self, window: Window) -> NDArray[np.float32]: ...
 
 
 @dataclass(frozen=True)
 class View:
-    """``scene`` with its ``holes``, in [-1, 1] units by ``scaling``; ``auxiliary`` rasters tell more of it."""
+    """``scene`` with its ``holes``, in [-1, 1] units by ``scaling``; what lies ``beside`` tells more of it."""
 
     scene: Scene
     holes: Holes
     scaling: Scaling
-    auxiliary: tuple[Auxiliary, ...] = ()
+    beside: tuple[Beside, ...] = ()
 
     @property
     def volume(self) -> bool:
         """Whether slices lie beside each other; dates, and rasters alone, are brought to one radiometry instead."""
         return self.scene.kind == "volume"
 
+    @property
+    def lost(self) -> Lost:
+        """What a stack lacks: parts of its dates, or, where one is asked for that was never acquired, that date."""
+        if not isinstance(self.scene, Between):
+            return "parts"
+        return "date" if self.scene.inside else "earlier" if self.scene.slot == 0 else "later"
+
     def load(self, window: Window) -> Column:
         """What a window shows: known where every channel of a pixel is, and zero elsewhere."""
         seen = self._seen(window)
-        beside = np.concatenate([seen.beside, *(raster.load(window) for raster in self.auxiliary)])
+        beside = np.concatenate([seen.beside, *(other.load(window) for other in self.beside)])
         return seen._replace(beside=beside, variogram=self.variogram)
 
     @cached_property
@@ -52,6 +71,8 @@ class View:
 
     def gaps(self) -> list[int]:
         """How many slices each gap of whole slices spans, as far as the middle of the plane shows them."""
+        if isinstance(self.scene, Between):
+            return [1]
         window = middle(self.scene)
         made = self.holes(window).any(axis=0).reshape(self.scene.shape[1], -1)
         lost = np.concatenate([[False], made.all(axis=1), [False]]).astype(int)

@@ -39,6 +39,16 @@ class Column(NamedTuple):
         """How its slices differ."""
         return Variogram.of(self.values, self.known, self.positions)
 
+    def backwards(self) -> Column:
+        """The last slice first."""
+        return self._replace(
+            values=self.values[:, ::-1],
+            known=self.known[::-1],
+            positions=[-position for position in reversed(self.positions)],
+            told=self.told[::-1],
+            beside=self.beside[:, ::-1],
+        )
+
     def part(self, rows: slice, columns: slice) -> Column:
         """A window of it."""
         return self._replace(

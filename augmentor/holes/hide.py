@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -42,13 +42,19 @@ Part = tuple[Context, NDArray[np.float32], Mask]
 """What is told of a hidden part, its truth (C, h, w), and where it is judged (h, w)."""
 
 
+Lost = Literal["parts", "date", "earlier", "later"]
+"""What a stack loses: parts of a date; a whole date; or this and all earlier or later ones."""
+
+
 class Hider:
     """Draws hidden parts of one size from columns at least as large: slices of volumes, patches of rasters and stacks.
 
     Slices are hidden as a column's patterns say, where it has any. Of others, ``gaps`` are how many slices of a volume
-    are hidden together, and ``whole`` how often they are hidden whole; the others, and the dates of stacks always, lose
-    the shape of some slice's own holes, or an ellipse; of their other dates, each is ``overcast`` so often, and hidden
-    whole. ``prior`` is one of ``holes.priors.ALONG``. Of parts that are flat, so many are ``passed_over`` in learning.
+    are hidden together, and ``whole`` how often they are hidden whole; the others lose the shape of some slice's own
+    holes, or an ellipse. What dates of stacks lose is ``lost``; where these are parts, each other date is ``overcast``
+    so often, and hidden whole. ``prior`` is one of ``holes.priors.ALONG``. A truth that is ``levelled`` is brought to
+    the prior's mean in each channel: in what light a whole date was seen cannot be told from others. Of parts that are
+    flat, so many are ``passed_over`` in learning.
     """
 
     def __init__(
@@ -63,6 +69,8 @@ class Hider:
         prior: str = "linear",
         passed_over: float = 0.0,
         overcast: float = 0.0,
+        lost: Lost = "parts",
+        levelled: bool = False,
     ) -> None:
         self.columns = columns
         self.volume = volume
@@ -71,10 +79,14 @@ class Hider:
         self.prior = prior
         self.passed_over = passed_over
         self.overcast = overcast
+        self.lost = lost
+        self.levelled = levelled
         self.random = np.random.default_rng(seed)
         self.runs = [runs(column, gaps) if volume and not column.patterns else [] for column in columns]
         self.edges = [_edge(len(column.told), column.patterns) for column in columns]
-        able = [bool(r or column.patterns) or not volume for r, column in zip(self.runs, columns, strict=True)]
+        parts = not volume and lost == "parts"
+        self.dates = [[] if volume or parts else dates(column, lost) for column in columns]
+        able = [bool(r or d or c.patterns) or parts for r, d, c in zip(self.runs, self.dates, columns, strict=True)]
         open_to = np.array(
             [can * c.told[e : len(c.told) - e].sum() for can, c, e in zip(able, columns, self.edges, strict=True)]
         )
@@ -96,17 +108,27 @@ class Hider:
     def _look(self) -> list[Part]:
         """Hide something, look at it, and take parts where the truth may be told; none if that is so nowhere."""
         number = int(self.random.choice(len(self.columns), p=self.share))
-        column = self._window(self.columns[number])
+        column, dates = self._window(self.columns[number]), self.dates[number]
+        if self.lost == "date" and self.random.random() < 0.5:
+            # What changes between two dates may as well change back.
+            column, dates = column.backwards(), [len(column.known) - 1 - index for index in dates]
         known = column.known.copy()
         if column.patterns:
             index, hole = self._hide_neighbours(known, column.patterns, self.edges[number])
+        elif self.volume:
+            index, hole = self._hide_slices(known, self.runs[number])
+        elif self.lost == "parts":
+            index, hole = self._hide_patch(known)
         else:
-            index, hole = self._hide_slices(known, self.runs[number]) if self.volume else self._hide_patch(known)
+            index, hole = self._hide_date(known, dates)
         truth, judged = column.values[:, index], hole & column.told[index]
         places = [place for place in self._places(judged) if self._teaches(truth[:, *place][:, judged[place]])]
         if not places:
             return []
         context = look(column._replace(known=known), index, hole, match=not self.volume, prior=self.prior)
+        if self.levelled:
+            off = (truth - context.prior)[:, judged].mean(axis=1)
+            truth = truth - off[:, None, None]
         return [(context.part(*place), truth[:, *place], judged[place]) for place in places]
 
     def _places(self, judged: Mask) -> list[tuple[slice, slice]]:
@@ -152,6 +174,14 @@ class Hider:
         known &= laid(around, index, len(known))[:, None, None]
         return index, np.ones(known.shape[1:], dtype=bool)
 
+    def _hide_date(self, known: Mask, dates: Sequence[int]) -> tuple[int, Mask]:
+        """Hide a whole date, and all that lie beyond it where that is lost."""
+        index = int(self.random.choice(dates))
+        first = 0 if self.lost == "earlier" else index
+        last = len(known) if self.lost == "later" else index + 1
+        known[first:last] = False
+        return index, np.ones(known.shape[1:], dtype=bool)
+
     def _hide_patch(self, known: Mask) -> tuple[int, Mask]:
         """Hide a part of one slice; and whole dates beside it."""
         index = int(self.random.integers(len(known)))
@@ -191,6 +221,18 @@ def runs(column: Column, gaps: Sequence[int]) -> list[slice]:
     close = [run for run in inside if beside(column, run)]
     hidden = {index for run in close for index in range(run.start, run.stop)}
     return close if len(hidden) > ENOUGH * (~there).sum() else inside
+
+
+def dates(column: Column, lost: Lost) -> list[int]:
+    """Dates that something may be told of, and that others are known beside once they are ``lost``: on both sides of a
+    lone date, else on the side that is left."""
+    there, told = (np.asarray(mask.any(axis=(1, 2))) for mask in (column.known, column.told))
+    known = np.flatnonzero(there)
+    if not len(known):
+        return []
+    least = known[0] + 1 if lost != "earlier" else 0
+    most = known[-1] - 1 if lost != "later" else len(told) - 1
+    return [int(index) for index in np.flatnonzero(told) if least <= index <= most]
 
 
 def beside(column: Column, run: slice) -> bool:

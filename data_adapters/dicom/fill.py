@@ -55,13 +55,20 @@ class Image(NamedTuple):
 
 
 def write_filled_series(
-    scene: DicomScene, destination: Path, patches: Iterable[Patch], provenance: Provenance, *, marked: bool = True
+    scene: DicomScene,
+    destination: Path,
+    patches: Iterable[Patch],
+    provenance: Provenance,
+    *,
+    marked: bool = True,
+    alone: int | None = None,
 ) -> list[Path]:
     """Write a whole series into the folder ``destination``: a new series of the same study and frame of reference.
 
     A scene of one file may be given a file named ``.dcm`` instead. Slices keep their stored pixels and transfer
     syntax where nothing was made in their file; else it becomes Explicit VR little endian. If anything was made, a
     segmentation object beside the destination says where, if it is to be ``marked``; it comes last of the files.
+    Of a series of which one empty slot is wanted ``alone``, nothing else is written.
 
     Raises:
         Unwritable: for float or look-up-table sources.
@@ -71,8 +78,8 @@ def write_filled_series(
         made.setdefault(patch.slice, []).append(patch)
     headers = {path: decode.read_header(path) for path in scene.files} if None in scene.slots else {}
     locations = _locations(scene, headers)
-    images = _images(scene, made, headers)
-    alone = len(images) == 1 and destination.suffix.lower() == ".dcm"
+    images = _images(scene, made, headers, alone)
+    one_file = len(images) == 1 and destination.suffix.lower() == ".dcm"
     written = []
     for image in images:
         dataset = _filled(image, made, scene.places, locations, provenance)
@@ -80,7 +87,7 @@ def write_filled_series(
             groups.state_spacing(dataset, scene.grid.spacing[0])
         name = f"{'frames' if len(image.frames) > 1 else 'slice'}_{image.first:04d}.dcm"
         try:
-            written.append(save(dataset, destination if alone else destination / name))
+            written.append(save(dataset, destination if one_file else destination / name))
         except (TypeError, ValueError, AttributeError, OverflowError) as error:
             text = str(error).splitlines()[0]
             raise Unwritable(f"a header value cannot be written ({text})", where=image.path, do="mend it") from error
@@ -94,13 +101,15 @@ def write_filled_series(
     return written
 
 
-def _images(scene: DicomScene, made: dict[int, list[Patch]], headers: Mapping[Path, Dataset]) -> list[Image]:
+def _images(
+    scene: DicomScene, made: dict[int, list[Patch]], headers: Mapping[Path, Dataset], alone: int | None
+) -> list[Image]:
     """The objects to write; a gap that nothing was made for stays a gap."""
     donors = _donors(scene, headers)
     several: dict[Path, list[int]] = {}
     images = []
     for index, slot in enumerate(scene.slots):
-        if slot is None and index not in made:
+        if (slot is None and index not in made) or alone not in (None, index):
             continue
         donor = slot or donors[index]
         if donor.frame is None:
@@ -121,7 +130,7 @@ def _donors(scene: DicomScene, headers: Mapping[Path, Dataset]) -> dict[int, Fra
     donors: dict[int, Frame] = {}
     for gap in [index for index, slot in enumerate(scene.slots) if slot is None]:
         after = bisect(there, gap)
-        beside = sorted(there[after - 1 : after + 1], key=lambda other: abs(other - gap))
+        beside = sorted(there[max(0, after - 1) : after + 1], key=lambda other: abs(other - gap))
         frames = [slot for other in beside if (slot := scene.slots[other]) is not None]
         donors[gap] = max(frames, key=lambda at: abs(decode.rescale(headers[at.path], at.frame or 0)[0]))
     return donors
@@ -130,7 +139,7 @@ def _donors(scene: DicomScene, headers: Mapping[Path, Dataset]) -> dict[int, Fra
 def _multi_frame(scene: DicomScene, path: Path, slots: Sequence[int], donors: Mapping[int, Frame]) -> Image:
     """The source's own order of frames, with new ones between those whose neighbours they are."""
     frame_of = {slot: at.frame or 0 for slot in slots if (at := scene.slots[slot]) is not None}
-    rank = np.interp(slots, list(frame_of), list(frame_of.values()))
+    rank = np.interp(slots, list(frame_of), list(frame_of.values())) if frame_of else [0.0]
     order = [slots[i] for i in np.argsort(rank, kind="stable")]
     frames = tuple(frame_of[slot] if slot in frame_of else donors[slot].frame or 0 for slot in order)
     return Image(path, tuple(order), frames, frozenset(set(slots) - set(frame_of)))
@@ -173,7 +182,7 @@ def _filled(
             groups.place(dataset, fresh, [np.array(places[slot]) for slot in image.slots])
         else:
             dataset.ImagePositionPatient = decimals(places[image.first])
-            if locations is not None:
+            if locations is not None and np.isfinite(locations[image.first]):
                 dataset.SliceLocation = decimal(locations[image.first])
     if touched:
         said = f"Rebuilt by {provenance.method}; not measured"[:1024]
@@ -294,7 +303,8 @@ def _locations(scene: DicomScene, headers: Mapping[Path, Dataset]) -> NDArray[np
     values = np.array([float(value) for value in stated])
     steps = np.diff(values)
     row = (steps > 0).all() or (steps < 0).all()
-    return np.interp(range(len(scene.slots)), list(there), values) if row else None
+    positions = np.array(scene.grid.positions)
+    return np.interp(positions, positions[list(there)], values, left=np.nan, right=np.nan) if row else None
 
 
 def _say_rebuilt(dataset: FileDataset, source: str, frames: Sequence[int], said: str) -> None:

@@ -164,6 +164,30 @@ class DicomScene(Scene):
         with decode.lenient():
             return write_filled_series(self, destination, patches, provenance, marked=marked)
 
+    def write_slice(
+        self, destination: Path, position: float, day: str, patches: Iterable[Patch], provenance: Provenance
+    ) -> list[Path]:
+        from data_adapters.dicom.fill import write_filled_series
+
+        if not self.places:
+            raise Unwritable(
+                "its frames have no places, so that nothing lies between them",
+                where=self.path,
+                do="give a series that states ImagePositionPatient",
+            )
+        positions = self.grid.positions
+        slot = int(np.searchsorted(positions, position))
+        place = _place_at(position, positions, self.places)
+        wider = replace(
+            self,
+            shape=(self.shape[0], self.shape[1] + 1, *self.shape[2:]),
+            grid=replace(self.grid, positions=(*positions[:slot], position, *positions[slot:])),
+            slots=(*self.slots[:slot], None, *self.slots[slot:]),
+            places=(*self.places[:slot], place, *self.places[slot:]),
+        )
+        with decode.lenient():
+            return write_filled_series(wider, destination, patches, provenance, marked=False, alone=slot)
+
     def write_map(self, stem: Path, values: NDArray[np.float32], about: str, provenance: Provenance) -> list[Path]:
         from data_adapters.dicom.parametric import write_parametric_map
 
@@ -267,6 +291,14 @@ def _scene(volume: Volume) -> DicomScene:
         slots=slots,
         places=places,
     )
+
+
+def _place_at(position: float, positions: Sequence[float], places: Sequence[tuple[float, ...]]) -> tuple[float, ...]:
+    """The place at a position on the line through the two slices that are nearest to it."""
+    one, other = sorted(range(len(positions)), key=lambda index: abs(positions[index] - position))[:2]
+    part = (position - positions[one]) / (positions[other] - positions[one])
+    start, end = np.array(places[one]), np.array(places[other])
+    return tuple((start + part * (end - start)).tolist())
 
 
 def _spread(known: Mapping[int, tuple[float, ...]]) -> tuple[tuple[float, ...], ...]:

@@ -126,6 +126,18 @@ class GeoTiffScene(Scene):
                     channel += len(placed.file.bands)
         return [path for target in targets.values() for path in target.written]
 
+    def write_slice(
+        self, destination: Path, position: float, day: str, patches: Iterable[Patch], provenance: Provenance
+    ) -> list[Path]:
+        from data_adapters.geotiff.day import write_day
+
+        # What its files say of their bands is most likely what the next file would say.
+        nearest = int(np.abs(np.subtract(self.grid.positions, position)).argmin())
+        if destination.suffix.lower() not in (".tif", ".tiff"):
+            destination = destination / f"{self.name}_{day}.tif"
+        shape = (self.shape[2], self.shape[3])
+        return [write_day(destination, self.acquisitions[nearest], shape, self.channels, day, patches, provenance)]
+
     def write_map(self, stem: Path, values: NDArray[np.float32], about: str, provenance: Provenance) -> list[Path]:
         from data_adapters.geotiff.write import write_planes
 

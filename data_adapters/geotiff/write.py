@@ -115,7 +115,7 @@ class FilledFile:
                 continue
             raw = self._data.read(band, window=area)
             fresh = to_stored(values[index], dtype, file.scales[index], file.offsets[index], high=top)
-            fresh = _avoid_nodata(fresh, file.nodata, top)
+            fresh = avoid_nodata(fresh, file.nodata, top)
             self._data.write(np.where(made[index], fresh, raw), band, window=area)
         touched = np.asarray(made.any(axis=0))
         self._mark_valid(file, area, touched)
@@ -199,7 +199,7 @@ def _say(data: Any, domains: dict[str, dict[str, str]]) -> None:
             data.update_tags(ns=domain, **tags)
 
 
-def _avoid_nodata(stored: NDArray[Any], nodata: float | None, top: int | None = None) -> NDArray[Any]:
+def avoid_nodata(stored: NDArray[Any], nodata: float | None, top: int | None = None) -> NDArray[Any]:
     """A made pixel never equals nodata: such values move by one count, or a little, and stay in the type, whose
     largest value is ``top`` where a file has fewer bits.
 
@@ -221,7 +221,7 @@ def write_synthetic(stem: Path, values: NDArray[Any], template: Template, proven
     dtype = np.dtype(template.dtype)
     scalings = [template.scaling(channel) for channel in range(len(values))]
     stored = np.stack([to_stored(v[0], dtype, *scaling) for v, scaling in zip(values, scalings, strict=True)])
-    stored = _avoid_nodata(stored, template.nodata)
+    stored = avoid_nodata(stored, template.nodata)
     bands, height, width = stored.shape
     located = bool(template.crs)
     destination = stem.with_name(stem.name + ".tif")
@@ -243,23 +243,28 @@ def write_synthetic(stem: Path, values: NDArray[Any], template: Template, proven
     return [destination]
 
 
+def profile_on(product: Product, shape: tuple[int, ...], *, bands: int, dtype: str, nodata: float | None) -> Any:
+    """What a new file says of itself that has so many rows and columns on the grid that a ``product`` lies on."""
+    file, placed = product.finest, product.files[0]
+    profile: dict[str, Any] = {
+        "driver": "GTiff", "height": shape[0], "width": shape[1], "count": bands, "dtype": dtype, "nodata": nodata,
+        "compress": "deflate", "predictor": 3 if np.dtype(dtype).kind == "f" else 2,
+        "tiled": True, "blockxsize": 256, "blockysize": 256, "BIGTIFF": "IF_SAFER",
+        "transform": file.transform * Affine.translation(-placed.column, -placed.row),
+    }  # fmt: skip
+    return {**profile, "crs": CRS.from_wkt(file.crs)} if file.crs else profile
+
+
 def write_planes(
     destination: Path, values: NDArray[np.float32], product: Product, names: Sequence[str], provenance: Provenance
 ) -> Path:
     """Write numbers (bands, H, W), NaN where none is known, on the grid that a ``product`` lies on."""
-    file, placed = product.finest, product.files[0]
-    bands, height, width = values.shape
-    profile: dict[str, Any] = {
-        "driver": "GTiff", "height": height, "width": width, "count": bands, "dtype": "float32", "nodata": float("nan"),
-        "compress": "deflate", "predictor": 3, "tiled": True, "blockxsize": 256, "blockysize": 256,
-        "BIGTIFF": "IF_SAFER", "transform": file.transform * Affine.translation(-placed.column, -placed.row),
-    }  # fmt: skip
-    if file.crs:
-        profile["crs"] = CRS.from_wkt(file.crs)
+    bands, *shape = values.shape
+    profile = profile_on(product, tuple(shape), bands=bands, dtype="float32", nodata=float("nan"))
     with replacing(destination) as temporary, open_raster(temporary, "w", **profile) as data:
         data.write(values)
         data.descriptions = list(names)
-        with open_raster(file.path) as source:
+        with open_raster(product.finest.path) as source:
             if source.gcps[0]:
                 data.gcps = source.gcps
         data.update_tags(**{PROVENANCE: as_text(provenance, digest_of_planes(values))})

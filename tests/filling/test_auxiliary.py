@@ -96,7 +96,7 @@ def test_it_is_told_beside_the_context_and_mirrored_with_it(tmp_path: Path) -> N
     same = auxiliary(tmp_path / "same.tif", scene)
     view = View(scene, find(scene, raster(tmp_path / "mask.tif", mask))[0], unit, (same, same))
     rehearsal = Rehearsal(view)
-    hidden = rehearsal.hider(rehearsal.learn, 0, "linear").draw(12)
+    hidden = rehearsal.lessons("linear").draw(12)
     assert hidden.told.shape[1] == channels(1, 4)
     twice = same.scaling.to_physical(hidden.told[:, [-4, -2]])
     inside = np.broadcast_to(hidden.hole, hidden.truth.shape)
@@ -116,7 +116,7 @@ def test_a_volume_has_another_beside_it_across_its_slices_too(tmp_path: Path, ax
     scene = scene_of(tmp_path / "t2.nii.gz")
     view = View(scene, find(scene, None)[0], Scaling((0.0,), (1000.0,)), (auxiliary(tmp_path / "t1.nii.gz", scene),))
     column = Rehearsal(view).learn[axis]
-    shown = view.auxiliary[0].scaling.to_physical(column.beside[:1], 3)
+    shown = view.beside[0].scaling.to_physical(column.beside[:1], 3)
     there = np.broadcast_to(column.told, shown.shape)
     assert there.any()
     np.testing.assert_allclose(shown[there], view.scaling.to_physical(column.values, 3)[there], rtol=1e-3, atol=0.5)

@@ -2,6 +2,7 @@
 
 from augmentor.holes.kinds import Mask
 from augmentor.holes.priors.along import (
+    YEAR,
     Neighbours,
     between,
     cubic,
@@ -23,6 +24,7 @@ __all__ = [
     "ALONG",
     "KRIGED",
     "SUITED",
+    "YEAR",
     "Mask",
     "Neighbours",
     "Prior",

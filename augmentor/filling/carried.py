@@ -1,0 +1,144 @@
+"""Filling carried out: the rebuilt pixels, their interval, and what says of them what they are, beside each other."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import replace
+from itertools import chain
+from pathlib import Path
+from typing import Any, NamedTuple, Protocol
+
+from augmentor.errors import NothingToFill, OutputInTheWay
+from augmentor.filling.blocks import rebuilt
+from augmentor.filling.chosen import Choice, expected
+from augmentor.filling.spool import Spool
+from augmentor.filling.view import View
+from augmentor.opening import opened
+from data_adapters import Delivery, Provenance, Scene, Window
+from data_adapters.atomic import write_json
+from data_adapters.errors import Unwritable
+from data_adapters.fixity import file_digest
+from data_adapters.registry import named_as
+from data_adapters.sums import SUFFIX, Sums
+
+BOUNDS = {"low": -1, "high": 1}
+"""The ends of the interval, by the names of the files that hold them."""
+
+
+class Show(Protocol):
+    """Draws what was filled, at ``out``, and its ``bounds``; by slice, a window of what was ``touched``."""
+
+    def __call__(self, out: Path, bounds: list[Path], touched: dict[int, Window], picture: Path) -> None: ...
+
+
+class Carried(NamedTuple):
+    """``files`` written, the main one first; ``pixels`` rebuilt, and how wrong one is to be expected to be."""
+
+    files: tuple[Path, ...]
+    pixels: int
+    expected_error: str
+
+
+def check_place(source: Path, out: Path) -> None:
+    """Raise OutputInTheWay unless nothing is at ``out``, nor where its interval goes, and it lies outside ``source``.
+
+    ``source`` is never written to.
+    """
+    for path in (out, *_bounds(out)):
+        if path.exists() and (path.is_file() or any(path.iterdir())):
+            raise OutputInTheWay("exists already", where=path, do="choose another -o")
+    if Path(os.path.realpath(source)) in Path(os.path.realpath(out)).parents:
+        raise OutputInTheWay("lies inside the source", where=out, do="choose another -o")
+
+
+def check_scene(scene: Scene, out: Path, deliver: Delivery) -> None:
+    """Raise a UserError unless a scene can be filled, and written to ``out`` and delivered."""
+    if named_as(out) not in (None, scene.format):
+        raise Unwritable(
+            f"is named as {named_as(out)}, and {scene.format} is what is written", where=out, do="rename it"
+        )
+    if scene.classes:
+        raise NothingToFill(
+            "holds classes or labels, which have no values between them", where=scene.path, do="fill images"
+        )
+    deliver.check(scene.format)
+
+
+def one_scene(source: Path, name: str) -> Scene:
+    """The scene at ``source``, of several the one of that ``name``.
+
+    Raises:
+        NothingToFill: if there is not just one.
+    """
+    every = opened(source)
+    scenes = [scene for scene in every if name in ("", scene.name)]
+    if len(scenes) != 1:
+        names = ", ".join(scene.name for scene in every[:8]) + (", ..." if len(every) > 8 else "")
+        raise NothingToFill(f"holds {len(every)} scenes ({names})", where=source, do="name one of them (--scene)")
+    return scenes[0]
+
+
+def carry_out(
+    view: View,
+    choice: Choice,
+    source: Path,
+    out: Path,
+    provenance: Provenance,
+    told: Mapping[str, Any],
+    *,
+    picture: Show,
+    sharp: bool,
+    deliver: Delivery,
+) -> Carried:
+    """Rebuild what a view of the scene at ``source`` lacks, and write it to ``out``, its interval beside it.
+
+    The side-car says whose it is, what is ``told`` of it, and which files went into it. ``sharp`` gives a sample of
+    what may be there in place of the best guess. ``deliver`` is done with the files at the end.
+    """
+    scene, answer = view.scene, replace(choice.answer, sharp=sharp)
+    with Spool() as spool:
+        for patch, half in rebuilt(view, answer):
+            spool.put(patch, half)
+        files = scene.write_filled(out, spool.patches(), provenance)
+        interval: dict[Path, list[Path]] = {}
+        for number, (path, side) in enumerate(_bounds(out).items() if answer.doubt else (), 1):
+            of_bound = scene.write_filled(path, spool.patches(side), replace(provenance, index=number), marked=False)
+            interval[_shown(path, of_bound, scene)] = of_bound
+    said = expected(choice, view)
+    side_car = write_json(
+        out.with_name(f"{out.name}.json"),
+        {
+            **provenance.as_dict(),
+            "sources": {_named(path, source): file_digest(path) for path in scene.files},
+            **told,
+            "pixels": spool.pixels,
+            "expected error": said,
+            "files": [f.name for f in files],
+            "interval": [f.name for of_bound in interval.values() for f in of_bound],
+        },
+    )
+    drawn = out.with_name(f"{out.name}.png")
+    picture(_shown(out, files, scene), list(interval), spool.touched, drawn)
+    written = [*files, *chain.from_iterable(interval.values()), side_car, drawn]
+    try:
+        written += deliver(files, scene.dates[0] if len(scene.dates) == 1 else "")
+    finally:
+        sums = Sums(out.with_name(f"{out.name}{SUFFIX}")).finish(written, changed=written)
+    return Carried((*written, sums), spool.pixels, said)
+
+
+def _named(file: Path, source: Path) -> str:
+    """A file of the source by its place in it."""
+    return file.relative_to(source).as_posix() if file != source and file.is_relative_to(source) else file.name
+
+
+def _shown(out: Path, files: list[Path], scene: Scene) -> Path:
+    """Where a scene was written: the folder of one of several files, else its file."""
+    return out if len(scene.files) > 1 and out.is_dir() else files[0]
+
+
+def _bounds(out: Path) -> dict[Path, int]:
+    """Where the ends of the interval go: ``x_low.nii.gz`` for ``x.nii.gz``, ``series_low`` for a folder ``series``."""
+    stem, dot, suffixes = out.name.partition(".") if out.suffix else (out.name, "", "")
+    return {out.with_name(f"{stem}_{what}{dot}{suffixes}"): side for what, side in BOUNDS.items()}

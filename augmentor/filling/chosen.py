@@ -1,0 +1,86 @@
+"""What fills a scene: the answer that comes closest on what the scene itself shows."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import NamedTuple
+
+import numpy as np
+
+from augmentor.filling.adapt import adapt, by_run
+from augmentor.filling.answer import Answer
+from augmentor.filling.rehearsal import TILE, Rehearsal
+from augmentor.filling.view import View
+from augmentor.holes.judge import Judged
+from augmentor.run import Run
+
+CLASSICAL = {
+    "volume": "{} interpolation between slices",
+    "stack": "{} interpolation between dates, matched to the scene",
+    "raster": "harmonic inpainting",
+    "image": "harmonic inpainting",
+}
+"""What a prior is called, by the kind of scene."""
+
+NEVER_ACQUIRED = "{} interpolation between dates"
+"""What it is called of a date that has nothing of its own to be matched to."""
+
+
+class Choice(NamedTuple):
+    """What fills a scene, what that is called, and how it did on hidden parts, where any could be hidden."""
+
+    answer: Answer
+    method: str
+    judged: Judged | None
+
+
+def choose(view: View, run: Run | None, adapting: bool, tiles: int, reason: str) -> Choice:
+    """The answer that comes closest on the scene's own hidden parts: a network's over a prior, or a prior's alone.
+
+    ``reason`` is said where no network is asked.
+    """
+    rehearsal = Rehearsal(view, run.facts.tile if run else TILE, learning=adapting)
+    if not rehearsal.possible:
+        if run is None:
+            return Choice(Answer("linear"), f"{_called(view, 'linear')} (too little is observed to learn from)", None)
+        return Choice(replace(by_run(run, view), gain=run.facts.gain), f"T2T-GAN {run.name}", None)
+    best = rehearsal.best_prior()
+    trial = rehearsal.judged_by(best)
+    alone, least = Answer(best).judged(trial)
+    classical = Choice(alone, f"{_called(view, best)} ({reason})", least)
+    if rehearsal.blind and (adapting or run is not None):
+        return classical._replace(method=f"{_called(view, best)} (no slice can be hidden as the missing ones are)")
+    learned = adapting and rehearsal.teaches
+    if learned:
+        network = adapt(rehearsal, best, start=run, tiles=tiles)
+    elif run is not None:
+        network = by_run(run, view)
+    elif adapting:
+        return classical._replace(method=f"{_called(view, best)} (too little is observed to learn from)")
+    else:
+        return classical
+    answer, judged = network.judged(trial if network.prior == best else rehearsal.judged_by(network.prior))
+    who = f"T2T-GAN {run.name}" if run else "T2T-GAN"
+    who += ", learned on the scene itself" if learned else ""
+    if judged.error >= least.error:
+        return classical._replace(method=f"{_called(view, best)} ({who} did not beat it here)")
+    better = 10 * np.log10(least.error / judged.error)
+    return Choice(
+        answer,
+        f"{who}, over {_called(view, network.prior)} (on hidden observed parts {better:+.2f} dB over it)",
+        judged,
+    )
+
+
+def _called(view: View, prior: str) -> str:
+    return (CLASSICAL[view.scene.kind] if view.lost == "parts" else NEVER_ACQUIRED).format(prior)
+
+
+def expected(choice: Choice, view: View) -> str:
+    """How wrong a rebuilt pixel is to be expected to be, in the scene's own units."""
+    if choice.judged is None:
+        return "unknown: too little is observed to hide any of it"
+    error = view.scaling.extent(np.sqrt(choice.judged.errors)[:, None, None])[:, 0, 0]
+    unit = view.scene.channels[0].unit
+    spread = f"{error.mean():.3g}" if len(error) == 1 else f"{error.min():.3g} to {error.max():.3g} by channel"
+    return f"{spread}{' ' + unit if unit else ''} (root mean square, by hiding observed pixels)"

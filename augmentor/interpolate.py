@@ -1,0 +1,133 @@
+"""A date that was never acquired, or a slice between two: made from the others, with the doubt drawn in."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+from augmentor.errors import Extrapolation, UnclearMask
+from augmentor.filling.carried import carry_out, check_place, check_scene, one_scene
+from augmentor.filling.choose import scaling
+from augmentor.filling.chosen import choose
+from augmentor.filling.season import Season
+from augmentor.filling.show import show_between
+from augmentor.filling.view import View
+from augmentor.holes.between import never_acquired
+from augmentor.holes.find import masked
+from augmentor.holes.grow import grown
+from augmentor.run import TOOL, tool_version
+from data_adapters import Delivery, Provenance, Scene
+from data_adapters.between import Between, between
+
+TILES = 8_000
+"""Hidden parts that are learned from, at most: what dates have in common is soon learned, and what is theirs alone does
+not help."""
+
+
+@dataclass(frozen=True)
+class Interpolated:
+    """What ``interpolate`` made: ``files``, the main one first; what lies there ``between``; by which ``method``, how
+    well."""
+
+    files: tuple[Path, ...]
+    between: str
+    method: str
+    expected_error: str
+
+
+def interpolate(
+    source: str | Path | Scene,
+    out: str | Path,
+    *,
+    at: str,
+    mask: str | Path | None = None,
+    mask_means: str = "",
+    grow: int = 0,
+    extrapolate: bool = False,
+    name: str = "",
+    prior_only: bool = False,
+    tiles: int = TILES,
+    sharp: bool = False,
+    deliver: Delivery = Delivery(),
+) -> Interpolated:
+    """Make the scene of a date that a stack lacks, or the slice of a volume at a place between two.
+
+    ``at`` is a date (``2018-06-20``), or a distance in mm from the first slice (``12.5``). ``source`` is where the
+    scene lies, or the scene itself. What a ``mask`` says to be covered (clouds) is not looked at; it is a path, or the
+    name of a layer that came with the scene, and ``mask_means`` and ``grow`` are as in ``fill``. ``name`` chooses among
+    several scenes at ``source``.
+
+    Whole dates (slices) of the scene's own are hidden in turn. Some tell which classical answer is best, and what is to
+    be expected of it; from others a T2T-GAN learns to correct it, from at most so many ``tiles``, told of the dates
+    before and after, how far they are, and of the season. It is followed as far as it helped on dates that it did not
+    learn from; with ``prior_only`` it is not asked. Beyond the first or last date, dates are hidden with all that lie
+    beyond them, and it has to be asked for (``extrapolate``). ``sharp`` gives a sample of what may be there in place of
+    the best guess.
+
+    ``out`` is a file, or a folder for one: a date or slice in the scene's own format, type, scaling and grid, beside it
+    the ends of the interval that is to hold nine in ten truths, and a record. ``deliver`` is done with them at the end.
+
+    Raises:
+        Extrapolation: if ``at`` lies beyond what is known, and that was not asked for.
+        WrongPlace: if it is neither date nor distance, or the scene has it.
+        UserError: if there is nothing to interpolate between, or ``out`` exists. ``source`` is never written to.
+    """
+    given = source if isinstance(source, Scene) else None
+    source, out = source.path if isinstance(source, Scene) else Path(source), Path(out)
+    check_place(source, out)
+    if (mask_means or grow) and mask is None:
+        raise UnclearMask("there is no mask", do="give --mask, or leave --mask-means and --grow out")
+    scene = given or one_scene(source, name)
+    check_scene(scene, out, deliver)
+    wanted = between(scene, at)
+    if not (wanted.inside or extrapolate):
+        raise Extrapolation(
+            f"{wanted.at} lies beyond what was acquired, {_span(scene)}",
+            where=source,
+            do="give --extrapolate to go on from there, or a place within",
+        )
+    covered = grown(masked(scene, Path(mask), mask_means), scene, grow) if mask is not None else None
+    holes = never_acquired(wanted, covered)
+    season = (Season(wanted),) if scene.kind == "stack" else ()
+    view = View(wanted, holes, scaling(wanted, holes, None), season)
+    choice = choose(view, None, not prior_only, tiles, "alone, as asked")
+    lies = _lies(wanted)
+    provenance = Provenance(
+        TOOL, tool_version(), choice.method, source=scene.name, conditions={"at": wanted.at}
+    )  # fmt: skip
+    done = carry_out(
+        view,
+        choice,
+        source,
+        out,
+        provenance,
+        {"at": wanted.at, "lies": lies},
+        picture=partial(show_between, wanted),
+        sharp=sharp,
+        deliver=deliver,
+    )
+    return Interpolated(done.files, lies, choice.method, done.expected_error)
+
+
+def _span(scene: Scene) -> str:
+    """From where to where a scene reaches."""
+    if scene.dates:
+        return f"{scene.dates[0]} to {scene.dates[-1]}"
+    return f"0 to {scene.grid.positions[-1]:.6g} {scene.grid.unit}"
+
+
+def _lies(scene: Between) -> str:
+    """What a slot lies between, or beyond, in words."""
+    positions = scene.grid.positions
+
+    def to(other: int) -> str:
+        away = abs(positions[other] - positions[scene.slot])
+        if scene.dates:
+            return f"{away:.4g} days from {scene.dates[other]}"
+        # Slices are counted as the scene has them.
+        return f"{away:.4g} {scene.grid.unit} from slice {other - (other > scene.slot)}"
+
+    if scene.inside:
+        return f"{to(scene.slot - 1)}, {to(scene.slot + 1)}"
+    return f"beyond all others, {to(1 if scene.slot == 0 else scene.slot - 1)}"
