@@ -16,13 +16,27 @@ if TYPE_CHECKING:
     from augmentor.fill import fill
     from augmentor.ingest import ingest
     from augmentor.inspect import inspect
+    from augmentor.interpolate import interpolate
     from augmentor.runs import runs
     from augmentor.score import score
     from augmentor.synthesize import synthesize
     from augmentor.train import train
     from augmentor.verify import verify
+    from augmentor.view import view
 
-__all__ = ["evaluate", "fill", "ingest", "inspect", "runs", "score", "synthesize", "train", "verify"]
+__all__ = [
+    "evaluate",
+    "fill",
+    "ingest",
+    "inspect",
+    "interpolate",
+    "runs",
+    "score",
+    "synthesize",
+    "train",
+    "verify",
+    "view",
+]
 
 
 # Idle OpenMP threads sleep instead of spinning: two runs side by side on two cores were found to be five times

@@ -1,0 +1,1 @@
+"""One page to look at a run or a file with: self-contained, or served to this machine alone."""
