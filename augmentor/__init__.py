@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from augmentor.ingest import ingest
     from augmentor.inspect import inspect
     from augmentor.interpolate import interpolate
+    from augmentor.pairs import pairs
     from augmentor.runs import runs
     from augmentor.score import score
     from augmentor.synthesize import synthesize
@@ -30,6 +31,7 @@ __all__ = [
     "ingest",
     "inspect",
     "interpolate",
+    "pairs",
     "runs",
     "score",
     "synthesize",

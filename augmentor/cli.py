@@ -284,6 +284,43 @@ def view(what: str, out: Path | None, serving: bool, port: int, real: bool, runs
 
 
 @main.command()
+@click.argument("run", required=False, metavar="[RUN|RECIPE]")
+@click.option("--n", type=click.IntRange(min=1), required=True, help="How many pairs.")
+@click.option("-o", "--out", type=PATH, default=Path("pairs"), show_default=True, help="Folder to write.")
+@click.option("--before", multiple=True, metavar="NAME=VALUE", help="A condition of the first date; segmentation=LABEL "
+              "of the region, in runs that make images for label maps.")  # fmt: skip
+@click.option("--after", multiple=True, metavar="NAME=VALUE", required=True, help="The same of the second date.")
+@click.option("--segmentation", type=PATH, help="Label maps that both dates follow elsewhere (those same runs).")
+@click.option("--shapes", type=PATH, help="Masks that changes have the form of, in place of drawn regions.")
+@click.option("--extent", type=(float, float), default=(0.02, 0.25), show_default=True, metavar="LOW HIGH",
+              help="Smallest and largest part of a tile that changes.")  # fmt: skip
+@click.option("--unchanged", type=float, default=0.1, show_default=True, help="Part of pairs without any change.")
+@click.option("--fixed/--free", default=True, help="Keep the background outside the mask bit for bit.")
+@click.option("--format", type=click.Choice(["source", "dicom", "nifti", "geotiff", "png"]), help="What to write.")
+@click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True)
+@click.option("--guidance", type=float, default=1.0, show_default=True, help="How far samples follow conditions.")
+@runs_option
+@answers
+def pairs(n: int, before: tuple[str, ...], after: tuple[str, ...], **options: Any) -> None:
+    """Write pairs of tiles, before and after a change, with masks of it, to train change detectors on.
+
+    The same command after an interruption goes on where it stopped.
+    """
+    from augmentor.errors import WrongCondition
+    from augmentor.pairs import pairs
+
+    dates: dict[str, dict[str, str]] = {"before": {}, "after": {}}
+    for date, asked in (("before", before), ("after", after)):
+        for pair in asked:
+            name, equals, value = pair.partition("=")
+            if not equals:
+                raise WrongCondition(f"--{date} {pair!r} has no '='", do="write it as name=value")
+            dates[date][name] = value
+    folder = pairs(n, before=dates["before"], after=dates["after"], **options)
+    click.echo(f"{folder}: {n} pairs")
+
+
+@main.command()
 @click.argument("source", type=PATH)
 @click.option("-o", "--out", type=PATH, required=True, help="File, or folder for a series or stack.")
 @click.option("--mask", type=PATH, help="Raster, volume or dated folder on the same grid; or a layer's name, as scl.")
