@@ -525,3 +525,22 @@ def write_landsat(path: Path, seed: int, size: int = 256, day: int = 170) -> Pat
 def _write_raster(path: Path, values: NDArray[np.float64], template: Template, seed: int) -> Path:
     path.parent.mkdir(parents=True, exist_ok=True)
     return adapter("geotiff").write_sample(path.with_suffix(""), values, template, _provenance(seed))[0]
+
+
+def main() -> None:
+    """``python -m data_adapters.phantoms DIR``: draw them all where a person can look at them."""
+    from argparse import ArgumentParser
+
+    words = ArgumentParser(prog="python -m data_adapters.phantoms", description="Draw phantoms to try things on.")
+    words.add_argument("folder", type=Path)
+    words.add_argument("--radiographs", type=int, default=200)
+    words.add_argument("--size", type=int, default=128, help="pixels a side")
+    words.add_argument("--seed", type=int, default=7)
+    asked = words.parse_args()
+    drawn = draw_all(asked.folder, seed=asked.seed, radiographs=asked.radiographs, size=asked.size)
+    for name, path in drawn._asdict().items():
+        print(f"{name:12} {path}")
+
+
+if __name__ == "__main__":
+    main()
