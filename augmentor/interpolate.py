@@ -102,7 +102,7 @@ def interpolate(
         source,
         out,
         provenance,
-        {"at": wanted.at, "lies": lies},
+        {"holes": f"all of {wanted.at}, {lies}", "at": wanted.at},
         picture=partial(show_between, wanted),
         sharp=sharp,
         deliver=deliver,

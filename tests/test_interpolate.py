@@ -25,6 +25,7 @@ from augmentor.holes.find import masked
 from augmentor.holes.hide import Hider, Lost, dates
 from augmentor.interpolate import interpolate
 from augmentor.scaling import Scaling
+from augmentor.view import look
 from data_adapters import open_scenes, phantoms
 from data_adapters.between import between
 
@@ -168,7 +169,16 @@ def test_what_lies_beyond_is_made_where_it_is_asked_for_and_said_so(tmp_path: Pa
     result = run(source, "-o", tmp_path / "out.tif", "--at", LATER, "--extrapolate", "--prior-only")
     assert result.exit_code == 0, result.output
     assert "beyond all others, 10 days from 2019-05-20" in result.output
-    assert json.loads((tmp_path / "out.tif.json").read_text())["lies"].startswith("beyond all others")
+    assert json.loads((tmp_path / "out.tif.json").read_text())["holes"].startswith(f"all of {LATER}, beyond all others")
+
+
+def test_a_page_shows_how_sure_it_is(tmp_path: Path) -> None:
+    source = stack(tmp_path / "in", (0, 20, 40, 60))
+    made = interpolate(source, tmp_path / "out.tif", at=str(FIRST + timedelta(30)), prior_only=True)
+    for where in (None, source):
+        looked = look(made.files[0], source=where)
+        assert [layer.role for layer in looked.layers] == ["values", "spread"]
+        assert "not at hand" not in " ".join(looked.said)
 
 
 # What is rehearsed

@@ -27,7 +27,7 @@ HUNDREDTHS = 100
 
 
 def record_of_fill(path: Path) -> Mapping[str, Any] | None:
-    """What the side-car of a path says, if `fill` wrote it."""
+    """What the side-car of a path says, if `fill` or `interpolate` wrote it."""
     return _ours(path.with_name(f"{path.name}.json"), "holes")
 
 
@@ -64,7 +64,8 @@ class Filled:
 
     def _before(self) -> Layer | None:
         source = self.source or self._at_hand()
-        if source is None:
+        # What was never acquired has no before.
+        if source is None or "at" in self.record:
             return None
         before = _between(self._alike(source), self.scene, source)
         return Layer("before", self.scene.shape[0], lambda number, window: channels_of(before, number, window))

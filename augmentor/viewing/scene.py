@@ -261,7 +261,7 @@ def _told_of_fill(record: Mapping[str, Any], roles: set[str]) -> list[str]:
     holes, pixels, method = (record.get(name, "unknown") for name in ("holes", "pixels", "method"))
     error = record.get("expected error", "unknown")
     said = [f"Filled: {holes}; {pixels} pixels rebuilt by {method}. Expected error inside the holes: {error}."]
-    if "before" not in roles:
+    if "before" not in roles and "at" not in record:
         said.append("The source is not at hand: name it by --source to see it beside the result.")
     if "spread" not in roles:
         said.append("There is no interval beside this file, and so no uncertainty is shown.")
