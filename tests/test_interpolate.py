@@ -195,7 +195,7 @@ def test_dates_are_hidden_whole_and_with_all_that_lie_beyond(lost: Lost, able: l
     column = dated([False, True, True, False, True, True, False, True])
     assert dates(column, lost) == able
     hidden = Hider([column], volume=False, seed=0, size=(32, 32), lost=lost).draw(60)
-    assert hidden.hole.all()
+    assert hidden.hole.all() and set(hidden.slices.tolist()) == set(able)
     # Of the hidden date nothing is told, and of the side that is lost no distance.
     assert (hidden.told[:, :3] == 0).all()
     channels = 2

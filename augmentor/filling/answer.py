@@ -15,7 +15,7 @@ from augmentor.filling.doubt import Doubt
 from augmentor.filling.trial import Trial
 from augmentor.holes.context import Context
 from augmentor.holes.hide import Hidden
-from augmentor.holes.judge import Judged, errors, judge
+from augmentor.holes.judge import Judged, errors, judge, least_gain
 from augmentor.learners.corrector import NOISE, correct
 from augmentor.networks import quickly
 from augmentor.run import Facts
@@ -102,7 +102,8 @@ class Answer:
     def judged(self, trial: Trial) -> tuple[Answer, Judged]:
         """The same, with gain and doubt by what it makes of hidden parts of known truth, and how it did there."""
         corrections = [self._corrections(hidden) for hidden in trial.parts]
-        gain = judge(np.concatenate(corrections[:2]), trial.alike).gain
+        alike = np.concatenate(corrections[:2])
+        gain = least_gain(alike, trial.alike) if trial.by_date else judge(alike, trial.alike).gain
         chosen = replace(self, gain=gain)
         followed = [chosen._gain * correction for correction in corrections]
         left = trial.expected([errors(hidden, c) for hidden, c in zip(trial.parts, followed, strict=True)])

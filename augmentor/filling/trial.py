@@ -19,10 +19,13 @@ class Trial:
     A hidden slice may lack neighbours that the real holes have: where every fourth slice is missing, the second ones.
     A volume's rows can be hidden either way. ``rows`` are the same parts of them twice: with the neighbours that holes
     have, and with those that hidden slices have.
+
+    ``by_date``, what is made is a date whose like is only seen in whole dates, of which there are few.
     """
 
     own: Hidden
     rows: tuple[Hidden, Hidden] | None = None
+    by_date: bool = False
 
     @property
     def parts(self) -> tuple[Hidden, ...]:

@@ -30,16 +30,20 @@ ENOUGH = 0.25
 
 
 class Hidden(NamedTuple):
-    """Hidden parts: ``told`` (B, K, h, w); ``prior`` and ``truth`` (B, C, h, w); ``hole`` (B, 1, h, w)."""
+    """Hidden parts: ``told`` (B, K, h, w); ``prior`` and ``truth`` (B, C, h, w); ``hole`` (B, 1, h, w).
+
+    ``slices`` (B,) are those that they were hidden in.
+    """
 
     told: NDArray[np.float32]
     prior: NDArray[np.float32]
     truth: NDArray[np.float32]
     hole: Mask
+    slices: NDArray[np.int64]
 
 
-Part = tuple[Context, NDArray[np.float32], Mask]
-"""What is told of a hidden part, its truth (C, h, w), and where it is judged (h, w)."""
+Part = tuple[Context, NDArray[np.float32], Mask, int]
+"""What is told of a hidden part, its truth (C, h, w), where it is judged (h, w), and in which slice it lies."""
 
 
 Lost = Literal["parts", "date", "earlier", "later"]
@@ -97,19 +101,21 @@ class Hider:
         drawn: list[Part] = []
         while len(drawn) < size:
             drawn += self._look()
-        contexts, truth, holes = zip(*drawn[:size], strict=True)
+        contexts, truth, holes, slices = zip(*drawn[:size], strict=True)
         return Hidden(
             np.stack([c.told for c in contexts]),
             np.stack([c.prior for c in contexts]),
             np.stack(truth),
             np.stack(holes)[:, None],
+            np.array(slices),
         )
 
     def _look(self) -> list[Part]:
         """Hide something, look at it, and take parts where the truth may be told; none if that is so nowhere."""
         number = int(self.random.choice(len(self.columns), p=self.share))
         column, dates = self._window(self.columns[number]), self.dates[number]
-        if self.lost == "date" and self.random.random() < 0.5:
+        turned = self.lost == "date" and self.random.random() < 0.5
+        if turned:
             # What changes between two dates may as well change back.
             column, dates = column.backwards(), [len(column.known) - 1 - index for index in dates]
         known = column.known.copy()
@@ -129,7 +135,8 @@ class Hider:
         if self.levelled:
             off = (truth - context.prior)[:, judged].mean(axis=1)
             truth = truth - off[:, None, None]
-        return [(context.part(*place), truth[:, *place], judged[place]) for place in places]
+        own = len(known) - 1 - index if turned else index
+        return [(context.part(*place), truth[:, *place], judged[place], own) for place in places]
 
     def _places(self, judged: Mask) -> list[tuple[slice, slice]]:
         """Windows of the hider's size that hold some of what is judged (h, w)."""

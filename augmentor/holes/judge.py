@@ -35,6 +35,16 @@ def judge(correction: NDArray[np.float32], hidden: Hidden) -> Judged:
     return Judged(tuple(gain.tolist()), float(prior.mean()), float(left.mean()), tuple(left.tolist()))
 
 
+def least_gain(correction: NDArray[np.float32], hidden: Hidden) -> tuple[float, ...]:
+    """How much of a correction to apply, a channel, for it to have helped on each slice that parts were hidden in.
+
+    Whole dates differ from each other more than their parts do: what helps on the mean of a few may harm the next one.
+    """
+    every = [Hidden(*(part[hidden.slices == one] for part in hidden)) for one in np.unique(hidden.slices)]
+    gains = [judge(correction[hidden.slices == one.slices[0]], one).gain for one in every]
+    return tuple(np.min(gains, axis=0).tolist())
+
+
 def errors(hidden: Hidden, correction: NDArray[np.floating] | float = 0.0) -> NDArray[np.float64]:
     """Mean squared errors (C,) of the prior, with a correction (B, C, h, w) to it if there is one."""
     wanted = (hidden.truth - hidden.prior).astype(np.float64)

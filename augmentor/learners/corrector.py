@@ -99,7 +99,7 @@ class Corrector:
     def step(self, seen: int) -> tuple[str, dict[str, float]]:
         """Fill one batch of hidden parts and learn from what was there."""
         hidden = self.seen.draw(self.schedule.batch)
-        told, prior, truth, hole = (torch.from_numpy(a).to(self.place) for a in hidden)
+        told, prior, truth, hole = (torch.from_numpy(a).to(self.place) for a in hidden[:4])
         # The first parts are drawn twice, with noise; the others once, without.
         pairs = len(told) // DOUBTED
         noise = torch.randn(2, pairs, NOISE, *told.shape[2:], generator=self.random).to(self.place)

@@ -27,7 +27,7 @@ def hidden(seed: int = 0, count: int = 2, parts: int = 24) -> Hidden:
     # The truth hides in what is told, so that a network can be as good as one likes.
     told[:, :count] = truth - prior
     told[:, count + 1 : 2 * count + 1] = random.normal(size=truth.shape)
-    return Hidden(told, prior, truth, random.random((parts, 1, 16, 16)) < 0.6)
+    return Hidden(told, prior, truth, random.random((parts, 1, 16, 16)) < 0.6, np.zeros(parts, int))
 
 
 def network(quality: float, noise: float = 0.0):  # type: ignore[no-untyped-def]

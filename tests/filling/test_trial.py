@@ -21,7 +21,7 @@ from data_adapters import Scene, open_scenes
 def parts(seed: int) -> Hidden:
     random = np.random.default_rng(seed)
     told, prior, truth = random.random((3, 4, 1, 6, 6)).astype(np.float32)
-    return Hidden(told, prior, truth, random.random((4, 1, 6, 6)) < 0.5)
+    return Hidden(told, prior, truth, random.random((4, 1, 6, 6)) < 0.5, np.zeros(4, int))
 
 
 @pytest.mark.parametrize("figures", [(2.0, 3.0, 6.0), (5.0, 1.0, 1.0), (0.0, 1.0, 2.0)])

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from augmentor.holes.column import Column
 from augmentor.holes.context import channels
 from augmentor.holes.hide import GAPS, Hidden, Hider
-from augmentor.holes.judge import judge
+from augmentor.holes.judge import judge, least_gain
 
 
 def column(slices: int, *, cloudy: float = 0.0, seed: int = 0, count: int = 2) -> Column:
@@ -88,7 +88,7 @@ def test_what_is_hidden_follows_the_seed_and_leaves_the_columns_alone(volume: bo
 def example(seed: int = 0, count: int = 3) -> Hidden:
     random = np.random.default_rng(seed)
     prior, truth = random.normal(size=(2, 4, count, 8, 8))
-    return Hidden(np.zeros((4, 1, 8, 8), np.float32), prior, truth, random.random((4, 1, 8, 8)) < 0.4)
+    return Hidden(np.zeros((4, 1, 8, 8), np.float32), prior, truth, random.random((4, 1, 8, 8)) < 0.4, np.zeros(4, int))
 
 
 @pytest.mark.parametrize(
@@ -126,3 +126,15 @@ def test_what_lies_outside_of_the_hole_is_not_judged() -> None:
     correction = np.random.default_rng(5).normal(size=hidden.truth.shape)
     elsewhere = hidden._replace(truth=np.where(hidden.hole, hidden.truth, 50.0))
     assert judge(np.where(hidden.hole, correction, -7.0), elsewhere) == judge(correction, hidden)
+
+
+@pytest.mark.parametrize(
+    ("factors", "gain"),
+    [((1, 1, 1, 1), 1.0), ((1, 1, 2, 2), 0.5), ((4, 4, 1, 1), 0.25), ((1, 1, -1, -1), 0.0), ((1, -1, 1, 1), None)],
+)
+def test_the_least_gain_is_that_of_the_slice_that_it_helped_least(factors: tuple[int, ...], gain: float | None) -> None:
+    hidden = example()._replace(slices=np.array([2, 2, 5, 5]))
+    correction = np.array(factors)[:, None, None, None] * (hidden.truth - hidden.prior)
+    found = least_gain(correction, hidden)
+    one = Hidden(*(part[:2] for part in hidden))
+    assert found == pytest.approx((gain,) * 3) if gain is not None else found == judge(correction[:2], one).gain
