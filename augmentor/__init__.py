@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from augmentor.inspect import inspect
     from augmentor.interpolate import interpolate
     from augmentor.pairs import pairs
+    from augmentor.restyle import restyle
     from augmentor.runs import runs
     from augmentor.score import score
     from augmentor.synthesize import synthesize
@@ -32,6 +33,7 @@ __all__ = [
     "inspect",
     "interpolate",
     "pairs",
+    "restyle",
     "runs",
     "score",
     "synthesize",

@@ -179,6 +179,19 @@ def train(
         click.echo(f"{run.folder}: trained")
 
 
+def _values(option: str, pairs: tuple[str, ...]) -> dict[str, str]:
+    """What an option that may be given several times says: NAME=VALUE each."""
+    from augmentor.errors import WrongCondition
+
+    asked = {}
+    for pair in pairs:
+        name, equals, value = pair.partition("=")
+        if not equals:
+            raise WrongCondition(f"{option} {pair!r} has no '='", do="write it as name=value")
+        asked[name] = value
+    return asked
+
+
 @main.command()
 @click.option("--n", type=click.IntRange(min=1), required=True, help="How many samples.")
 @run_option
@@ -199,16 +212,9 @@ def synthesize(n: int, condition: tuple[str, ...], **options: Any) -> None:
 
     The same command after an interruption goes on where it stopped.
     """
-    from augmentor.errors import WrongCondition
     from augmentor.synthesize import synthesize
 
-    asked = {}
-    for pair in condition:
-        name, equals, value = pair.partition("=")
-        if not equals:
-            raise WrongCondition(f"--condition {pair!r} has no '='", do="write it as name=value")
-        asked[name] = value
-    folder = synthesize(n, condition=asked, **options)
+    folder = synthesize(n, condition=_values("--condition", condition), **options)
     click.echo(f"{folder}: {n} samples")
 
 
@@ -306,18 +312,29 @@ def pairs(n: int, before: tuple[str, ...], after: tuple[str, ...], **options: An
 
     The same command after an interruption goes on where it stopped.
     """
-    from augmentor.errors import WrongCondition
     from augmentor.pairs import pairs
 
-    dates: dict[str, dict[str, str]] = {"before": {}, "after": {}}
-    for date, asked in (("before", before), ("after", after)):
-        for pair in asked:
-            name, equals, value = pair.partition("=")
-            if not equals:
-                raise WrongCondition(f"--{date} {pair!r} has no '='", do="write it as name=value")
-            dates[date][name] = value
-    folder = pairs(n, before=dates["before"], after=dates["after"], **options)
+    folder = pairs(n, before=_values("--before", before), after=_values("--after", after), **options)
     click.echo(f"{folder}: {n} pairs")
+
+
+@main.command()
+@click.argument("source", type=PATH)
+@click.option("-o", "--out", type=PATH, required=True, help="File, or folder for a series or stack.")
+@click.option("--to", multiple=True, required=True, metavar="NAME=VALUE", help="A condition of the wanted look.")
+@click.option("--from", "own", multiple=True, metavar="NAME=VALUE",
+              help="What SOURCE looks like; its date's month, or what fits best, when absent.")  # fmt: skip
+@click.option("--scene", "name", default="", help="Which scene of SOURCE, where it holds several (see inspect).")
+@run_option
+@runs_option
+@delivered
+@answers
+def restyle(source: Path, out: Path, to: tuple[str, ...], own: tuple[str, ...], **options: Any) -> None:
+    """Give SOURCE the look of another scanner, kernel, sensor or season, and keep what it shows."""
+    from augmentor.restyle import restyle
+
+    done = restyle(source, out, to=_values("--to", to), own=_values("--from", own), **options)
+    click.echo(f"{out}: {done.pixels} pixels {done.changed}")
 
 
 @main.command()

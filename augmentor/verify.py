@@ -57,7 +57,7 @@ class Verdict:
             run = f"run {self.run}" if self.run else f"run not found under {self.runs}/"
             said.append(f"{run} (checkpoint {made.checkpoint[:8]}…, recipe {made.recipe[:8]}…)")
         if made.filled:
-            return [*said, f"filled by {made.method}" + (f" from {made.source}" if made.source else "")]
+            return [*said, f"by {made.method}" + (f" from {made.source}" if made.source else "")]
         return [*said, f"seed {made.seed}", *([] if made.index is None else [f"sample {made.index}"])]
 
     def as_dict(self) -> dict[str, Any]:

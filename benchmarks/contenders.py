@@ -39,8 +39,12 @@ UCMERCED = (
     "conditions.use={column: label}",
     "tiles.cut=whole",
 )
+PHANTOMS = ROOT / "runs/phantoms/chest"
+"""Where drawn radiographs lie, once something has drawn them."""
+
 SETS: dict[str, tuple[str, Path, tuple[str, ...]]] = {
     "chest_xray": ("chest_xray", SHARED / "chest_xray", ()),
+    "phantoms": ("chest_xray", PHANTOMS, ("conditions.finding.column=finding", "data.group=patient")),
     "ucmerced": ("satellite_tiles", SHARED / "tiles_labelled", UCMERCED),
 }
 """Recipe, folder and changes of each data set."""

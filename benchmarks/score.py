@@ -2,11 +2,14 @@
 
     OMP_NUM_THREADS=1 python -m benchmarks.score disease --minutes 3 --seeds 2
     OMP_NUM_THREADS=1 python -m benchmarks.score lesions --minutes 3 --seeds 2
+    OMP_NUM_THREADS=1 python -m benchmarks.score lesions --data phantoms --minutes 3 --seeds 2 --picture
     OMP_NUM_THREADS=1 python -m benchmarks.score made --data ucmerced --minutes 3
 
 ``disease``: trained on chest radiographs without a finding; those of held-out patients against pneumonia. ``lesions``:
-soft spots are planted into half of the same held-out radiographs. ``made``: held-out images against samples of rivals.
-All models learn from the same tiles for the same CPU time. One record a trial, in docs/benchmarks/score.json.
+soft spots are planted into half of the same held-out radiographs. Both on drawn radiographs, too (``--data phantoms``),
+whose findings are drawn opacities; ``--picture`` shows what was found beside what was planted. ``made``: held-out
+images against samples of rivals. All models learn from the same tiles for the same CPU time. One record a trial, in
+docs/benchmarks/score.json.
 """
 
 from __future__ import annotations
@@ -26,12 +29,14 @@ from torch import Tensor, nn
 from augmentor.adversary.batch import Batch
 from augmentor.measures.localisation import region_overlap
 from augmentor.measures.ranking import auc
+from augmentor.report.pictures import sheet, visible
 from augmentor.scoring.normal import Normal, image_scores, over_images, strangeness
 from augmentor.scoring.views import NAMES, Viewer
 from augmentor.t2t.conditioning import ClassCondition
-from benchmarks.contenders import ROOT, T2T, Split, clock, contender, quiet, split
+from benchmarks.contenders import PHANTOMS, ROOT, T2T, Split, clock, contender, quiet, split
 from benchmarks.gan import STORE
 from benchmarks.machine import machine
+from data_adapters.phantoms import chest_set
 
 RECORD = ROOT / "docs/benchmarks/score.json"
 PIXELS = 64
@@ -40,6 +45,12 @@ COMPONENTS = 32
 
 SPOTS = (2.5, 6.0), (0.3, 0.8)
 """Standard deviations of planted spots in pixels, and how much they add, of a range of 2."""
+
+DRAWN = 240
+"""Phantoms, half of them with an opacity."""
+
+SHOWN, ABREAST = 8, 4
+"""Tiles on a picture, and in a row of it."""
 
 OURS = "T2T-GAN"
 RIVALS = ("dcgan", "fastgan")
@@ -119,9 +130,14 @@ def apart(maps: Maps, usual: Batch, tiles: Batch) -> NDArray[np.float32]:
     return found if found.shape[1] == len(NAMES) else np.repeat(found, len(NAMES), axis=1)
 
 
-def usual_radiographs() -> tuple[Split, Batch]:
-    """Chest radiographs without a finding, both sides; and all those of pneumonia."""
-    labelled, plain = (split("chest_xray", PIXELS, more, STORE) for more in ((), ("conditions={}",)))
+USUAL_AND_ILL = {"chest_xray": ("no_finding", "pneumonia"), "phantoms": ("clear", "opacity")}
+
+
+def usual_radiographs(data: str) -> tuple[Split, Batch]:
+    """Chest radiographs without a finding, both sides; and all those with one."""
+    if data == "phantoms" and not PHANTOMS.is_dir():
+        chest_set(PHANTOMS, DRAWN, seed=0)
+    labelled, plain = (split(data, PIXELS, more, STORE) for more in ((), ("conditions={}",)))
     (finding,) = labelled.facts.conditions
     assert isinstance(finding, ClassCondition)
 
@@ -129,7 +145,7 @@ def usual_radiographs() -> tuple[Split, Batch]:
         return side[codes[:, 1:].argmax(dim=1) == finding.classes.index(name)]
 
     sides = (plain.train, labelled.train.conditions), (plain.held_out, labelled.held_out.conditions)
-    usual, ill = ([those_of(*side, name) for side in sides] for name in ("no_finding", "pneumonia"))
+    usual, ill = ([those_of(*side, name) for side in sides] for name in USUAL_AND_ILL[data])
     return replace(plain, train=usual[0], held_out=usual[1]), joined(ill)
 
 
@@ -151,6 +167,24 @@ def planted(tiles: Batch, seed: int) -> tuple[Batch, NDArray[np.bool_]]:
     return replace(tiles, pixels=pixels), truth
 
 
+def seen_as(
+    tiles: Batch, where: NDArray[np.floating[Any]], truth: NDArray[np.bool_], number: int
+) -> list[NDArray[np.uint8]]:
+    """A tile, what is strange of it, from 1 to 4 standard deviations, and where the spot was planted."""
+    strange = np.clip((where[number] - 1) / 3, 0, 1)
+    planes = (tiles.pixels[number, 0].numpy(), 2 * strange - 1, 2.0 * truth[number] - 1)
+    return [visible(plane[None], (), [-1.0], [1.0]) for plane in planes]
+
+
+def _called(what: str, source: str) -> str:
+    return what if source == "chest_xray" else f"{what}, {source}"
+
+
+radiographs = click.option(
+    "--data", "source", type=click.Choice(list(USUAL_AND_ILL)), default="chest_xray", show_default=True
+)
+
+
 @click.group()
 def main() -> None:
     """Measure what scores are worth."""
@@ -169,11 +203,12 @@ def areas(view: NDArray[np.floating], others: int) -> float:
 
 
 @main.command()
+@radiographs
 @click.option("--minutes", default=3.0, show_default=True)
 @click.option("--seeds", default=2, show_default=True)
-def disease(minutes: float, seeds: int) -> None:
-    """Pneumonia, by what was learned of radiographs without a finding."""
-    data, ill = usual_radiographs()
+def disease(source: str, minutes: float, seeds: int) -> None:
+    """Findings, by what was learned of radiographs without one."""
+    data, ill = usual_radiographs(source)
     tiles, usual = joined([data.held_out, ill]), len(data.held_out.pixels)
     seen, found = tiles.valid[:, 0].numpy() > 0, []
     for seed in range(seeds):
@@ -182,16 +217,18 @@ def disease(minutes: float, seeds: int) -> None:
             each = over_images(views, seen)
             of_views = {view: areas(each[:, k], usual) for k, view in enumerate(NAMES)} if name == OURS else {}
             found.append({"model": name, "seed": seed, "AUROC": areas(image_scores(views, seen), usual), **of_views})
-    keep("disease", {"minutes": minutes, "train": len(data.train.pixels), "usual": usual, "ill": len(ill.pixels),
-                     "trials": found})  # fmt: skip
+    counts = {"train": len(data.train.pixels), "usual": usual, "ill": len(ill.pixels)}
+    keep(_called("disease", source), {"minutes": minutes, **counts, "trials": found})
 
 
 @main.command()
+@radiographs
 @click.option("--minutes", default=3.0, show_default=True)
 @click.option("--seeds", default=2, show_default=True)
-def lesions(minutes: float, seeds: int) -> None:
+@click.option("--picture", is_flag=True, help="Draw the last of the first seed into docs/pictures.")
+def lesions(source: str, minutes: float, seeds: int, picture: bool) -> None:
     """Planted spots: which images hold one, and where it lies."""
-    data, _ = usual_radiographs()
+    data, _ = usual_radiographs(source)
     found = []
     for seed in range(seeds):
         tiles, truth = planted(data.held_out, seed)
@@ -199,6 +236,9 @@ def lesions(minutes: float, seeds: int) -> None:
         for name, maps in trained(data, minutes, seed).items():
             views = apart(maps, data.held_out, tiles)
             where = strangeness(views, seen)
+            if picture and name == OURS and not seed:
+                shown = [view for number in range(-SHOWN, 0) for view in seen_as(tiles, where, truth, number)]
+                sheet(shown, 3 * ABREAST, ROOT / "docs/pictures" / f"score_{source}.png")
             found.append(
                 {
                     "model": name,
@@ -208,7 +248,10 @@ def lesions(minutes: float, seeds: int) -> None:
                     "PRO": round(region_overlap(where, truth, seen), 3),
                 }
             )
-    keep("lesions", {"minutes": minutes, "usual": half, "with a spot": len(truth) - half, "trials": found})
+    keep(
+        _called("lesions", source),
+        {"minutes": minutes, "usual": half, "with a spot": len(truth) - half, "trials": found},
+    )
 
 
 @main.command()

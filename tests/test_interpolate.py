@@ -112,6 +112,7 @@ def test_a_slice_between_two_lies_half_way(tmp_path: Path) -> None:
     nibabel.save(nibabel.Nifti1Image(volume.astype(np.float32), np.diag([1, 1, 4.0, 1])), tmp_path / "a.nii.gz")
     result = run(tmp_path / "a.nii.gz", "-o", tmp_path / "b.nii.gz", "--at", "22", "--prior-only")
     assert result.exit_code == 0, result.output
+    assert "interpolation between slices" in result.output
     made = nibabel.load(tmp_path / "b.nii.gz")
     truth = (volume[:, :, 5] + volume[:, :, 6]) / 2
     np.testing.assert_allclose(made.get_fdata()[:, :, 0], truth, atol=1e-2 * np.ptp(volume))

@@ -357,7 +357,7 @@ def test_all_that_fill_writes_is_named_and_every_image_speaks_for_itself(
     lone.parent.mkdir()
     shutil.copy(path, lone)
     verdict = one(lone, tmp_path)
-    assert verdict.word == "pixels unchanged" and ", filled by " in str(verdict)
+    assert verdict.word == "pixels unchanged" and ", by " in str(verdict)
     if path.suffix == ".tif":
         with rasterio.open(lone, "r+") as data:
             data.write(1 - np.minimum(data.read(1), 1), 1)

@@ -104,13 +104,13 @@ def carry_out(
         interval: dict[Path, list[Path]] = {}
         for number, (path, side) in enumerate(_bounds(out).items() if answer.doubt else (), 1):
             of_bound = scene.write_filled(path, spool.patches(side), replace(provenance, index=number), marked=False)
-            interval[_shown(path, of_bound, scene)] = of_bound
+            interval[shown(path, of_bound, scene)] = of_bound
     said = expected(choice, view)
     side_car = write_json(
         out.with_name(f"{out.name}.json"),
         {
             **provenance.as_dict(),
-            "sources": {_named(path, source): file_digest(path) for path in scene.files},
+            "sources": {named(path, source): file_digest(path) for path in scene.files},
             **told,
             "pixels": spool.pixels,
             "expected error": said,
@@ -119,7 +119,7 @@ def carry_out(
         },
     )
     drawn = out.with_name(f"{out.name}.png")
-    picture(_shown(out, files, scene), list(interval), spool.touched, drawn)
+    picture(shown(out, files, scene), list(interval), spool.touched, drawn)
     written = [*files, *chain.from_iterable(interval.values()), side_car, drawn]
     try:
         written += deliver(files, scene.dates[0] if len(scene.dates) == 1 else "")
@@ -128,12 +128,12 @@ def carry_out(
     return Carried((*written, sums), spool.pixels, said)
 
 
-def _named(file: Path, source: Path) -> str:
+def named(file: Path, source: Path) -> str:
     """A file of the source by its place in it."""
     return file.relative_to(source).as_posix() if file != source and file.is_relative_to(source) else file.name
 
 
-def _shown(out: Path, files: list[Path], scene: Scene) -> Path:
+def shown(out: Path, files: list[Path], scene: Scene) -> Path:
     """Where a scene was written: the folder of one of several files, else its file."""
     return out if len(scene.files) > 1 and out.is_dir() else files[0]
 

@@ -45,7 +45,7 @@ class View:
     @property
     def lost(self) -> Lost:
         """What a stack lacks: parts of its dates, or, where one is asked for that was never acquired, that date."""
-        if not isinstance(self.scene, Between):
+        if self.volume or not isinstance(self.scene, Between):
             return "parts"
         return "date" if self.scene.inside else "earlier" if self.scene.slot == 0 else "later"
 

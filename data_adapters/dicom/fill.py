@@ -231,7 +231,7 @@ def _identify(dataset: FileDataset, image: Image, source: str, provenance: Prove
     dataset.SeriesInstanceUID = uid(provenance, "series", str(dataset.get("SeriesInstanceUID", "")))
     dataset.StudyInstanceUID = dataset.get("StudyInstanceUID") or uid(provenance, "study")
     dataset.InstanceNumber = image.first + 1
-    dataset.SeriesDescription = f"{dataset.get('SeriesDescription', '')} filled".strip()[:64]
+    dataset.SeriesDescription = f"{dataset.get('SeriesDescription', '')} derived".strip()[:64]
     _forget(dataset, "DigitalSignaturesSequence", "MACParametersSequence", *CONCATENATION)
 
 
