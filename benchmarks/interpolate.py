@@ -54,8 +54,8 @@ Values = NDArray[np.floating[Any]]
 
 
 def ndvi(bands: Values) -> Values:
-    """Normalised difference vegetation index of (C, ...), between -1 and 1."""
-    red, infrared = bands[RED].astype(float), bands[INFRARED].astype(float)
+    """Normalised difference vegetation index of (C, ...), between -1 and 1; reflectances below none are none."""
+    red, infrared = np.maximum(bands[RED].astype(float), 0), np.maximum(bands[INFRARED].astype(float), 0)
     return np.asarray((infrared - red) / np.maximum(infrared + red, 1))
 
 
