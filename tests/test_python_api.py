@@ -1,12 +1,14 @@
-"""What docs/python.md shows is run as it stands, where it says that it can be."""
+"""What pages show in Python is run as it stands, where docs/python.md says that it can be."""
 
 import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from monai.transforms import Compose, EnsureChannelFirstd, LoadImaged, Orientationd
 from PIL import Image
 
@@ -16,8 +18,8 @@ from augmentor.evaluation import classifier
 from data_adapters import open_scenes, phantoms
 
 ROOT = Path(__file__).parent.parent
-PAGE = (ROOT / "docs" / "python.md").read_text()
-SNIPPETS = re.findall(r"^```python\n(.*?)^```", PAGE, re.DOTALL | re.MULTILINE)
+PAGES = [(ROOT / page).read_text() for page in ("README.md", "docs/model.md", "docs/python.md")]
+SNIPPETS = [code for page in PAGES for code in re.findall(r"^```python\n(.*?)^```", page, re.DOTALL | re.MULTILINE)]
 RECIPE = (
     "conditions.finding.column=finding", "data.group=patient", "tiles.size=[32,32]", "tiles.held_out=0.4",
     "game.images=320",
@@ -36,8 +38,12 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return place
 
 
-def test_the_page_has_snippets() -> None:
-    assert len(SNIPPETS) == PAGE.count("```python") >= 8
+def test_the_pages_have_snippets() -> None:
+    assert len(SNIPPETS) == sum(page.count("```python") for page in PAGES) >= 13
+    told = [path for path in (ROOT / "docs").rglob("*.md") if "```python" in path.read_text()]
+    assert {path.parent.name if path.parent.name == "tutorials" else path.name for path in told} == {
+        "model.md", "python.md", "tutorials",
+    }  # fmt: skip
 
 
 @pytest.mark.parametrize("snippet", SNIPPETS, ids=lambda code: code.strip().splitlines()[-1][:40])
@@ -45,7 +51,16 @@ def test_a_snippet_runs(place: Path, snippet: str, monkeypatch: pytest.MonkeyPat
     monkeypatch.chdir(place)
     # Judging is tested elsewhere; here it need not be good.
     monkeypatch.setattr(classifier, "STEPS", 3)
-    exec(compile(snippet, "docs/python.md", "exec"), {"__name__": "snippet"})
+    for left in place.glob("filled*"):
+        shutil.rmtree(left) if left.is_dir() else left.unlink()
+    exec(compile(snippet, "a page", "exec"), {"__name__": "snippet", **readers_own()})
+
+
+def readers_own() -> dict[str, object]:
+    """What pages leave to the reader: a data set, and two images on a run's tile."""
+    pixels = np.random.default_rng(0).uniform(0, 4000, (2, 1, 32, 32)).astype(np.float32)
+    real = [(torch.rand(1, 32, 32), number % 2) for number in range(20)]
+    return {"real": real, "pixels": pixels, "valid": np.ones((2, 32, 32), bool)}
 
 
 def test_libraries_wait_until_they_are_needed() -> None:
