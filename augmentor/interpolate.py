@@ -93,9 +93,7 @@ def interpolate(
     view = View(wanted, holes, scaling(wanted, holes, None), season)
     choice = choose(view, None, not prior_only, tiles, "alone, as asked")
     lies = _lies(wanted)
-    provenance = Provenance(
-        TOOL, tool_version(), choice.method, source=scene.name, conditions={"at": wanted.at}
-    )  # fmt: skip
+    provenance = Provenance(TOOL, tool_version(), choice.method, source=scene.name, conditions={"at": wanted.at})
     done = carry_out(
         view,
         choice,

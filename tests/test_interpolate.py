@@ -72,7 +72,7 @@ def read(path: Path) -> NDArray[np.float64]:
 def test_a_date_between_two_is_as_far_between_them_as_it_lies(tmp_path: Path, learned: bool) -> None:
     source = stack(tmp_path / "in", (0, 20, 50, 70, 100, 130))
     before = {path: path.read_bytes() for path in source.iterdir()}
-    how = ["--adapt-tiles", 64] if learned else ["--prior-only"]
+    how = ["--adapt-tiles", 64] if learned else ["--prior-only", "--stac"]
     result = run(source, "-o", tmp_path / "out.tif", "--at", FIRST + timedelta(30), *how)
     assert result.exit_code == 0, result.output
     assert "10 days from 2019-03-21, 20 days from 2019-04-20" in result.output
@@ -84,6 +84,9 @@ def test_a_date_between_two_is_as_far_between_them_as_it_lies(tmp_path: Path, le
     record = json.loads((tmp_path / "out.tif.json").read_text())
     assert record["at"] == "2019-03-31" and record["synthetic"] and len(record["sources"]) == 6
     assert (tmp_path / "out.tif.png").stat().st_size > 0
+    if not learned:
+        item = json.loads(next(tmp_path.glob("*.stac.json")).read_text())
+        assert item["properties"]["datetime"].startswith("2019-03-31")
     assert {path: path.read_bytes() for path in source.iterdir()} == before
 
 

@@ -17,6 +17,7 @@ from augmentor.filling.view import View
 from augmentor.opening import opened
 from data_adapters import Delivery, Provenance, Scene, Window
 from data_adapters.atomic import write_json
+from data_adapters.between import Between
 from data_adapters.errors import Unwritable
 from data_adapters.fixity import file_digest
 from data_adapters.registry import named_as
@@ -122,10 +123,17 @@ def carry_out(
     picture(shown(out, files, scene), list(interval), spool.touched, drawn)
     written = [*files, *chain.from_iterable(interval.values()), side_car, drawn]
     try:
-        written += deliver(files, scene.dates[0] if len(scene.dates) == 1 else "")
+        written += deliver(files, _day(scene))
     finally:
         sums = Sums(out.with_name(f"{out.name}{SUFFIX}")).finish(written, changed=written)
     return Carried((*written, sums), spool.pixels, said)
+
+
+def _day(scene: Scene) -> str:
+    """The one date that was written; empty where there are several, or none."""
+    if isinstance(scene, Between):
+        return scene.dates[scene.slot] if scene.dates else ""
+    return scene.dates[0] if len(scene.dates) == 1 else ""
 
 
 def named(file: Path, source: Path) -> str:
