@@ -3,6 +3,7 @@
     OMP_NUM_THREADS=1 python -m benchmarks.interpolate dates
     OMP_NUM_THREADS=1 python -m benchmarks.interpolate dates --prior-only
     OMP_NUM_THREADS=1 python -m benchmarks.interpolate slices
+    python -m benchmarks.interpolate picture 2018-07-20
     python -m benchmarks.interpolate table
 
 ``dates``: each clear date of Sentinel-2 over Rome in turn, 13 bands, by the clear parts of the others. ``slices``: of
@@ -28,11 +29,13 @@ from numpy.typing import NDArray
 from augmentor.holes.find import masked
 from augmentor.holes.priors import ALONG
 from augmentor.interpolate import interpolate
+from augmentor.report.pictures import sheet, visible
 from benchmarks.machine import machine
 from data_adapters import Scene, open_scenes
 
 ROOT = Path(__file__).parent.parent
 RECORDS = ROOT / "docs/benchmarks/interpolate.jsonl"
+PICTURE = ROOT / "docs/pictures/interpolate_rome.png"
 ROME, CLOUDS = "satellite_timeseries/s2_rome_west", "satellite_timeseries/s2_rome_west_masks"
 SERIES = {
     "MR sag_mprage_64": "mr_dicom/sag_mprage_64",
@@ -139,6 +142,23 @@ def dates(data: Path, prior_only: bool) -> None:
         with tempfile.TemporaryDirectory() as folder:
             source = without(scene, index, Path(folder) / "stack")
             record(case, judged(scene, index, source, known, at=day, mask=data / CLOUDS, prior_only=prior_only))
+
+
+@main.command()
+@click.argument("day")
+@click.option("--data", type=click.Path(path_type=Path), default=ROOT.parent / "shared/data")
+def picture(day: str, data: Path) -> None:
+    """Draw a date that was left out into docs/pictures: the one before, made, truth, the one after."""
+    (scene,) = open_scenes(data / ROME)
+    index = scene.dates.index(day)
+    with tempfile.TemporaryDirectory() as folder:
+        source = without(scene, index, Path(folder) / "stack")
+        made = interpolate(source, Path(folder) / "made", at=day, mask=data / CLOUDS, prior_only=True)
+        best = open_scenes(made.files[0])[0].read(0, 1).values[:, 0]
+    before, truth, after = (scene.read(at, 1).values[:, 0] for at in (index - 1, index, index + 1))
+    names = [channel.name for channel in scene.channels]
+    ends = [np.percentile(truth, part, axis=(1, 2)).tolist() for part in (1, 99)]
+    sheet([visible(plane, names, *ends) for plane in (before, best, truth, after)], 4, PICTURE)
 
 
 @main.command()
