@@ -101,12 +101,14 @@ def between(scene: Scene, at: str) -> Between:
     positions = scene.grid.positions
     step = float(np.median(np.diff(positions)))
     slot = bisect_left(positions, position)
-    close = [other for other in positions if abs(other - position) < NEAR * step]
+    close = [index for index, other in enumerate(positions) if abs(other - position) < NEAR * step]
     if close:
+        gap = not scene.dates and scene.trouble is None and close[0] in scene.missing()
+        there = f"a slice {'is missing' if gap else 'lies'} at {position:.6g} {scene.grid.unit}"
         raise WrongPlace(
-            f"{day} is one of its dates" if day else f"a slice lies at {position:.6g} {scene.grid.unit}",
+            f"{day} is one of its dates" if day else there,
             where=scene.path,
-            do="give another place; to have clouded or damaged parts rebuilt, use fill",
+            do="give another place; what is missing, clouded or damaged is rebuilt by fill",
         )
     kept = {field.name: getattr(scene, field.name) for field in fields(Scene)}
     # Days are counted from the first date, wherever the slot lies.

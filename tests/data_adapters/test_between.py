@@ -182,6 +182,7 @@ def test_what_was_not_made_of_a_date_is_not_valid(name: str, tmp_path: Path) -> 
         (STACKS["nodata"], "12.5", WrongPlace),
         (STACKS["nodata"], "2020-02-31", WrongPlace),
         (VOLUMES["CT"], "2.5", WrongPlace),
+        (lambda f: series(f, [(0, 0, v) for v in (0.0, 2.5, 7.5, 10.0)]), "5", WrongPlace),
         (VOLUMES["CT"], "2020-02-20", WrongPlace),
         (VOLUMES["CT"], "nan", WrongPlace),
         (lambda f: only(geotiff(f / "s_2020-01-01.tif")), "2020-02-01", Unwritable),
