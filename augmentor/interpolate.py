@@ -59,7 +59,7 @@ def interpolate(
     several scenes at ``source``.
 
     Whole dates (slices) of the scene's own are hidden in turn. Some tell which classical answer is best, and what is to
-    be expected of it; from others a T2T-GAN learns to correct it, from at most so many ``tiles``, told of the dates
+    be expected of it; from other dates a T2T-GAN learns to correct it, from at most so many ``tiles``, told of the dates
     before and after, how far they are, and of the season. It is followed as far as it helped on dates that it did not
     learn from; with ``prior_only`` it is not asked. Beyond the first or last date, dates are hidden with all that lie
     beyond them, and it has to be asked for (``extrapolate``). ``sharp`` gives a sample of what may be there in place of
@@ -91,7 +91,10 @@ def interpolate(
     holes = never_acquired(wanted, covered)
     season = (Season(wanted),) if scene.kind == "stack" else ()
     view = View(wanted, holes, scaling(wanted, holes, None), season)
-    choice = choose(view, None, not prior_only, tiles, "alone, as asked")
+    # Slices can be hidden, but only with gaps twice as wide as the one that is asked about: what is learned of these
+    # made it worse.
+    learning = scene.kind == "stack" and not prior_only
+    choice = choose(view, None, learning, tiles, "alone, as asked" if prior_only else "between slices, alone")
     lies = _lies(wanted)
     provenance = Provenance(TOOL, tool_version(), choice.method, source=scene.name, conditions={"at": wanted.at})
     done = carry_out(
