@@ -59,7 +59,7 @@ def interpolate(
     several scenes at ``source``.
 
     Whole dates (slices) of the scene's own are hidden in turn. Some tell which classical answer is best, and what is to
-    be expected of it; from other dates a T2T-GAN learns to correct it, from at most so many ``tiles``, told of the dates
+    be expected of it; from others a T2T-GAN learns to correct it, from at most so many ``tiles``, told of the dates
     before and after, how far they are, and of the season. It is followed as far as it helped on dates that it did not
     learn from; with ``prior_only`` it is not asked. Beyond the first or last date, dates are hidden with all that lie
     beyond them, and it has to be asked for (``extrapolate``). ``sharp`` gives a sample of what may be there in place of
@@ -91,10 +91,9 @@ def interpolate(
     holes = never_acquired(wanted, covered)
     season = (Season(wanted),) if scene.kind == "stack" else ()
     view = View(wanted, holes, scaling(wanted, holes, None), season)
-    # Slices can be hidden, but only with gaps twice as wide as the one that is asked about: what is learned of these
-    # made it worse.
-    learning = scene.kind == "stack" and not prior_only
-    choice = choose(view, None, learning, tiles, "alone, as asked" if prior_only else "between slices, alone")
+    # Of slices at other places than equal steps, none can be hidden as the one that is asked about.
+    learning = not prior_only and (scene.kind == "stack" or wanted.finer_scene is not None)
+    choice = choose(view, None, learning, tiles, "alone, as asked" if prior_only else "at no equal step between slices")
     lies = _lies(wanted)
     provenance = Provenance(TOOL, tool_version(), choice.method, source=scene.name, conditions={"at": wanted.at})
     done = carry_out(
@@ -118,17 +117,14 @@ def _span(scene: Scene) -> str:
     return f"0 to {scene.grid.positions[-1]:.6g} {scene.grid.unit}"
 
 
-def _lies(scene: Between) -> str:
+def _lies(wanted: Between) -> str:
     """What a slot lies between, or beyond, in words."""
-    positions = scene.grid.positions
+    positions, unit = wanted.grid.positions, wanted.grid.unit
 
     def to(other: int) -> str:
-        away = abs(positions[other] - positions[scene.slot])
-        if scene.dates:
-            return f"{away:.4g} days from {scene.dates[other]}"
+        away = f"{abs(positions[other] - positions[wanted.slot]):.4g}"
         # Slices are counted as the scene has them.
-        return f"{away:.4g} {scene.grid.unit} from slice {other - (other > scene.slot)}"
+        slice = wanted.own.index(other)
+        return f"{away} days from {wanted.dates[other]}" if wanted.dates else f"{away} {unit} from slice {slice}"
 
-    if scene.inside:
-        return f"{to(scene.slot - 1)}, {to(scene.slot + 1)}"
-    return f"beyond all others, {to(1 if scene.slot == 0 else scene.slot - 1)}"
+    return ("" if wanted.inside else "beyond all others, ") + ", ".join(map(to, wanted.beside))

@@ -11,19 +11,29 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from data_adapters.errors import DuplicatePositions, Unwritable, WrongPlace
+from data_adapters.errors import DuplicatePositions, TiltedSeries, Unwritable, WrongPlace
 from data_adapters.scene import Patch, Pixels, Place, Provenance, Scene, Template, Window
 
 NEAR = 1e-3
 """Part of the typical step within which two slices lie at one place."""
 
+PARTS = 8
+"""Parts that the distance between two slices is divided into, at most, for a place to lie at one of them."""
+
+OFF = 0.01
+"""How far it may lie off that, in such distances."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Between(Scene):
-    """``scene`` with an empty slot, ``slot``, among its slices or dates. That slot alone is written."""
+    """``scene`` with an empty slot, ``slot``, among its slices or dates. That slot alone is written.
+
+    Of a regular volume it is one of several equal steps between slices, as in the ``finer`` scene.
+    """
 
     scene: Scene
     slot: int
+    finer_scene: Scene | None = None
 
     def __post_init__(self) -> None:
         if not 0 <= self.slot < self.shape[1]:
@@ -32,7 +42,16 @@ class Between(Scene):
     @property
     def own(self) -> list[int]:
         """The slots that the scene itself has."""
+        if self.finer_scene is not None:
+            return list(range(0, self.shape[1], (self.shape[1] - 1) // (self.scene.shape[1] - 1)))
         return [index for index in range(self.shape[1]) if index != self.slot]
+
+    @property
+    def beside(self) -> list[int]:
+        """The nearest of these slots before the empty one and behind it; one alone where there is no other."""
+        before = [index for index in self.own if index < self.slot]
+        behind = [index for index in self.own if index > self.slot]
+        return [*before[-1:], *behind[:1]]
 
     @property
     def inside(self) -> bool:
@@ -45,6 +64,8 @@ class Between(Scene):
         return self.dates[self.slot] if self.dates else f"{self.grid.positions[self.slot]:.6g} {self.grid.unit}"
 
     def read(self, first: int, count: int, window: Window | None = None) -> Pixels:
+        if self.finer_scene is not None:
+            return self.finer_scene.read(first, count, window)
         window = window or self.plane
         here = self.slot - first
         if not 0 <= here < count:
@@ -63,7 +84,10 @@ class Between(Scene):
     ) -> list[Path]:
         """Write the slot, and nothing of what was acquired: all of it was made, so that there is nothing to mark."""
         day = self.dates[self.slot] if self.dates else ""
-        return self.scene.write_slice(destination, self.grid.positions[self.slot], day, patches, provenance)
+        # As the scene would count it.
+        number = sum(own < self.slot for own in self.own)
+        alone = (replace(patch, slice=number) for patch in patches)
+        return self.scene.write_slice(destination, self.grid.positions[self.slot], day, alone, provenance)
 
     @property
     def classes(self) -> bool:
@@ -75,6 +99,8 @@ class Between(Scene):
 
     def covered(self, window: Window) -> NDArray[np.bool_]:
         """The slot is covered where any date is."""
+        if self.finer_scene is not None:
+            return self.finer_scene.covered(window)
         there = self.scene.covered(window)
         return np.insert(there, self.slot, there.any(axis=0), axis=0)
 
@@ -110,6 +136,10 @@ def between(scene: Scene, at: str) -> Between:
             where=scene.path,
             do="give another place; what is missing, clouded or damaged is rebuilt by fill",
         )
+    if steps := _steps(scene, position):
+        finer = scene.finer(steps)
+        kept = {field.name: getattr(finer, field.name) for field in fields(Scene)}
+        return Between(**kept, scene=scene, slot=round(position / scene.grid.spacing[0] * steps), finer_scene=finer)
     kept = {field.name: getattr(scene, field.name) for field in fields(Scene)}
     # Days are counted from the first date, wherever the slot lies.
     return Between(
@@ -122,6 +152,17 @@ def between(scene: Scene, at: str) -> Between:
         scene=scene,
         slot=slot,
     )
+
+
+def _steps(scene: Scene, position: float) -> int:
+    """Into how few equal steps the distance between slices is to be divided for one to end at a position; 0 where
+    there is no such number, or slices lie on no regular row."""
+    if scene.kind != "volume" or not isinstance(scene.trouble, TiltedSeries | None):
+        return 0
+    if not scene.grid.positions[0] < position < scene.grid.positions[-1]:
+        return 0
+    at = position / scene.grid.spacing[0]
+    return next((steps for steps in range(2, PARTS + 1) if abs(at * steps - round(at * steps)) < OFF * steps), 0)
 
 
 def _asked(scene: Scene, at: str) -> tuple[float, str]:

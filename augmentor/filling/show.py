@@ -55,9 +55,8 @@ def show_between(scene: Between, out: Path, bounds: Sequence[Path], touched: dic
     part = _around(next(iter(touched.values())), scene)
     made, *low_high = (open_scenes(path)[0].read(0, 1, part).values[:, 0] for path in (out, *bounds))
     names = [c.name for c in scene.channels]
-    beside = [index for index in (scene.slot - 1, scene.slot + 1) if 0 <= index < scene.shape[1]]
     low, high = (np.nanpercentile(made, share, axis=(1, 2)).tolist() for share in (1, 99))
-    planes = [scene.read(index, 1, part) for index in beside]
+    planes = [scene.read(index, 1, part) for index in scene.beside]
     others = [visible(np.where(p.valid, p.values, np.nan)[:, 0], names, low, high) for p in planes]
     _, shown, *wide = _row(made, made, low_high, names)
     sheet([*others[: scene.slot > 0], shown, *others[scene.slot > 0 :], *wide], 2 + len(others), picture)

@@ -26,7 +26,8 @@ def never_acquired(scene: Between, covered: Holes | None = None) -> Holes:
         return holes
 
     def unknown(window: Window) -> Mask:
-        hidden = covered.hidden(window) if covered else np.zeros_like(made(window))[:, scene.own]
-        return np.insert(hidden, scene.slot, True, axis=1)
+        hidden = np.ones((scene.shape[0], scene.shape[1], window.height, window.width), dtype=bool)
+        hidden[:, scene.own] = covered.hidden(window) if covered else False
+        return hidden
 
     return Holes(made, unknown)

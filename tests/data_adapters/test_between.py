@@ -17,7 +17,7 @@ from pydicom import dcmread
 
 from data_adapters import Patch, Scene, Window, open_scenes
 from data_adapters.between import Between, between
-from data_adapters.errors import DuplicatePositions, Unwritable, WrongPlace
+from data_adapters.errors import DuplicatePositions, IrregularSpacing, Unwritable, WrongPlace
 from data_adapters.fixity import Stated
 from data_adapters.registry import owner
 
@@ -68,7 +68,7 @@ def scene(request: pytest.FixtureRequest, tmp_path: Path) -> Scene:
 
 
 def places(scene: Scene) -> list[tuple[str, int]]:
-    """Some places between slices, before and behind them, and the slot of each."""
+    """Some places between slices, before and behind them, and how many slices lie before each."""
     if scene.dates:
         return [("2020-02-01", 1), ("2020-02-20", 3), ("2020-01-01", 0), ("2021-01-01", 4)]
     at, last = scene.grid.positions, scene.shape[1]
@@ -77,12 +77,14 @@ def places(scene: Scene) -> list[tuple[str, int]]:
 
 def test_a_slot_holds_nothing_and_the_others_what_they_held(scene: Scene) -> None:
     old = scene.read(0, scene.shape[1])
+    regular = scene.kind == "volume" and not isinstance(scene.trouble, IrregularSpacing)
     for at, slot in places(scene):
         wider = between(scene, at)
-        assert (wider.slot, wider.shape[1]) == (slot, scene.shape[1] + 1)
+        assert sum(own < wider.slot for own in wider.own) == slot and len(wider.own) == scene.shape[1]
+        assert (wider.finer_scene is not None) == (regular and slot == 3)
         assert wider.inside == (slot not in (0, scene.shape[1]))
         new = wider.read(0, wider.shape[1])
-        assert bits_equal(new.values[:, wider.own], old.values) and not new.valid[:, slot].any()
+        assert bits_equal(new.values[:, wider.own], old.values) and not new.valid[:, wider.slot].any()
         assert bits_equal(new.valid[:, wider.own], np.array(old.valid))
         assert (np.diff(wider.grid.positions) > 0).all()
         assert list(wider.dates) == sorted(wider.dates)
