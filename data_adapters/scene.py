@@ -111,8 +111,11 @@ class Provenance:
 
     def digest(self, *parts: object) -> str:
         """A hex digest of what was made and how; equal for a rerun, so that a rerun gives equal UIDs."""
-        asked = [sorted(self.conditions.items()), self.guidance]
-        text = repr([self.recipe, self.checkpoint, self.seed, self.index, self.source, asked, *parts])
+        return self.same_latent(sorted(self.conditions.items()), self.guidance, *parts)
+
+    def same_latent(self, *parts: object) -> str:
+        """A hex digest that is equal, too, for what one latent was drawn to under other conditions, as a patient's."""
+        text = repr([self.recipe, self.checkpoint, self.seed, self.index, self.source, *parts])
         return hashlib.sha256(text.encode()).hexdigest()
 
 

@@ -144,6 +144,13 @@ def test_before_is_what_synthesize_writes_and_no_two_files_share_an_identifier(r
         np.testing.assert_array_equal(values(folder / "before" / name), values(alone / name))
 
 
+def test_a_pair_is_of_one_patient_and_no_two_pairs_are(runs: Path, tmp_path: Path) -> None:
+    folder = nodules(3, runs=runs, out=tmp_path / "pairs", unchanged=0, guidance=2)
+    patients = [{pydicom.dcmread(folder / row[side]).PatientID for side in SIDES} for row in rows(folder)]
+    assert all(len(patient) == 1 for patient in patients)
+    assert len(set.union(*patients)) == 3
+
+
 def test_a_recipe_stands_for_its_latest_run_and_no_name_for_the_latest_of_all(runs: Path, tmp_path: Path) -> None:
     recipe = tmp_path / "mine.yaml"
     recipe.write_text((Run.find("chest_xray-001", runs).folder / "recipe.yaml").read_text())

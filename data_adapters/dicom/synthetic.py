@@ -106,7 +106,7 @@ def _dataset(plane: NDArray[Any], index: int, bits: int, template: Template, pro
 def _patient_and_study(dataset: Dataset, provenance: Provenance) -> None:
     """Type 2 attributes are present and empty: there is no patient to describe."""
     dataset.PatientName = f"Synthetic^{provenance.index:06d}"
-    dataset.PatientID = f"SYN-{provenance.digest('patient')[:12].upper()}"
+    dataset.PatientID = f"SYN-{provenance.same_latent('patient')[:12].upper()}"
     dataset.PatientBirthDate = ""
     dataset.PatientSex = ""
     dataset.PatientIdentityRemoved = "YES"
