@@ -1,4 +1,4 @@
-"""One plane of numbers as bytes that a browser unpacks by itself (``scene.js`` holds the way back)."""
+"""One plane of numbers as bytes that a browser unpacks by itself (``planes.js`` holds the way back)."""
 
 from __future__ import annotations
 

@@ -36,8 +36,9 @@ class Inside(NamedTuple):
     data: str
 
 
-def render(template: str, script: str, *, serving: bool = False, **told: Any) -> str:
-    """A page of a template below this folder, with the one style and the one script that it may run.
+def render(template: str, *scripts: str, serving: bool = False, **told: Any) -> str:
+    """A page of a template below this folder, with the one style and the one script that it may run: ``scripts`` in
+    their order.
 
     What a page may load is nothing: its policy (CSP, W3C) knows style and script by their digests, and pictures inside
     of it; a served one may ask its own server for planes, too.
@@ -51,9 +52,10 @@ def render(template: str, script: str, *, serving: bool = False, **told: Any) ->
         lstrip_blocks=True,
     )
     environment.filters["data"] = _for_script
-    style, code = (
-        files("augmentor.viewing").joinpath(name).read_text(encoding="utf-8") for name in ("view.css", script)
+    style, *parts = (
+        files("augmentor.viewing").joinpath(name).read_text(encoding="utf-8") for name in ("view.css", *scripts)
     )
+    code = "".join(parts)
     policy = f"default-src 'none'; img-src data:; style-src '{_digest(style)}'; script-src '{_digest(code)}'"
     policy += "; connect-src 'self'" if serving else ""
     policy += "; base-uri 'none'; form-action 'none'"
@@ -65,7 +67,8 @@ def render(template: str, script: str, *, serving: bool = False, **told: Any) ->
 def scene_page(looked: Looked, factor: int, inside: list[Inside], *, serving: bool = False) -> str:
     """The page of a file; where it is served, its planes are asked for one by one."""
     meta = looked.meta(factor) | {"served": serving}
-    return render("scene.html", "scene.js", serving=serving, looked=looked, meta=meta, inside=inside, factor=factor)
+    told = {"looked": looked, "meta": meta, "inside": inside, "factor": factor}
+    return render("scene.html", "planes.js", "scene.js", serving=serving, **told)
 
 
 def fitted(looked: Looked, budget: int = BUDGET) -> tuple[int, list[Inside]]:

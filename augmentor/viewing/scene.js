@@ -1,42 +1,32 @@
-"use strict";
-const $ = (id) => document.getElementById(id);
-const meta = JSON.parse($("meta").textContent);
 const canvas = $("picture"), pen = canvas.getContext("2d");
-const UNSEEN = 0xffff, SAME = 0xfffe, HEAD = 28, HATCH = [70, 105];
+const HATCH = [70, 105];
 const COLOUR = [255, 72, 0], OUTLINE = [0, 220, 255], CURSOR = [255, 235, 0];
-const state = { plane: meta.first, row: 0, column: 0, zoom: 1, x: 0.5, y: 0.5 };
+const state = { axis: SLICES, plane: meta.first, row: 0, column: 0, zoom: 1, x: 0.5, y: 0.5 };
 let shown = null;  // What is drawn: the planes of the channels, and what lies over them.
 let asked = 0;     // Grows with every wish for planes: an answer to an earlier one is dropped.
 
-// ---- planes: 16-bit codes, as augmentor/viewing/packed.py writes them
+// ---- which slice, row and column the cursor is at
 
-const kept = new Map();
+const count = () => (state.axis === SLICES ? meta.planes.length : meta.size[state.axis]);
 
-function plane(role, channel, number = state.plane) {
-  const key = `${role}-${number}-${channel}`;
-  if (!kept.has(key)) {
-    if (kept.size > 24) kept.delete(kept.keys().next().value);
-    kept.set(key, unpacked(key).catch((error) => { kept.delete(key); throw error; }));
-  }
-  return kept.get(key);
+function place() {
+  const at = [], [down, across] = AXES[state.axis];
+  at[state.axis] = state.plane;
+  // A cut has the last slice on top.
+  at[down] = down === SLICES ? meta.size[SLICES] - 1 - state.row : state.row;
+  at[across] = state.column;
+  return at;
 }
 
-async function unpacked(key) {
-  let bytes;
-  if (meta.served) {
-    const answer = await fetch(key);
-    if (!answer.ok) throw new Error(await answer.text());
-    bytes = await answer.blob();
-  } else {
-    bytes = new Blob([Uint8Array.from(atob($(key).textContent), (letter) => letter.charCodeAt(0))]);
-  }
-  const data = await new Response(bytes.stream().pipeThrough(new DecompressionStream("deflate"))).arrayBuffer();
-  const head = new DataView(data, 0, HEAD), halves = new Uint8Array(data, HEAD);
-  const count = halves.length / 2, codes = new Uint16Array(count);
-  let code = 0;
-  for (let k = 0; k < count; k++) codes[k] = code = (code + halves[k] + (halves[count + k] << 8)) & 0xffff;
-  return { low: head.getFloat64(0, true), step: head.getFloat64(8, true), height: head.getUint32(16, true),
-           width: head.getUint32(20, true), exact: head.getUint32(24, true) === 1, codes };
+function turnTo(axis) {
+  const at = place(), [down, across] = AXES[axis];
+  Object.assign(state, { axis, plane: at[axis], column: at[across], zoom: 1,
+    row: down === SLICES ? meta.size[SLICES] - 1 - at[SLICES] : at[down] });
+  $("zoom").value = 1;
+  $("plane").max = count() - 1;
+  $("plane").value = state.plane;
+  $("plane-name").textContent = [meta.name, "Row", "Column"][axis];
+  show().then(() => tell(true));
 }
 
 // A value; null where it was not observed. What is the same before and after is told by the plane after.
@@ -128,21 +118,20 @@ function preset() {
 
 async function show() {
   const mine = ++asked;
-  if (meta.served) $("where").textContent = "reading …";
+  if (meta.served || state.axis !== SLICES) $("where").textContent = "reading …";
   try {
-    const found = { plane: state.plane, bands: await Promise.all(bands.map(async (channel) => ({ channel,
-      after: await plane("values", channel), before: meta.before ? await plane("before", channel) : null }))) };
-    for (const role of ["made", "strange"]) found[role] = meta[role] ? await plane(role, 0) : null;
-    found.spread = meta.spread ? await plane("spread", bands[0]) : null;
+    const { axis, plane: number } = state, read = (role, channel) => plane(role, channel, axis, number);
+    const found = { axis, plane: number, bands: await Promise.all(bands.map(async (channel) => ({ channel,
+      after: await read("values", channel), before: meta.before ? await read("before", channel) : null }))) };
+    for (const role of ["made", "strange"]) found[role] = meta[role] ? await read(role, 0) : null;
+    found.spread = meta.spread ? await read("spread", bands[0]) : null;
     if (mine !== asked) return;
     shown = found;
     $("trouble").hidden = true;
     const { after } = shown.bands[0];
     state.row = Math.min(state.row, after.height - 1);
     state.column = Math.min(state.column, after.width - 1);
-    const label = meta.planes[state.plane].label, many = meta.planes.length > 1;
-    $("where").textContent = [many ? `${meta.what} ${state.plane + 1} of ${meta.planes.length}` : "", label]
-      .filter(Boolean).join(": ");
+    $("where").textContent = where(axis, number);
     $("plane")?.setAttribute("aria-valuetext", $("where").textContent);
     const inexact = shown.bands.filter((band) => !band.after.exact);
     $("exact").textContent = inexact.length === 0 ? "Those of this picture are exact."
@@ -151,8 +140,7 @@ async function show() {
     if ($("preset").value === "whole") preset();
     fit();
     // Who scrolls on finds the next one unpacked.
-    const next = state.plane + 1;
-    if (!meta.served && next < meta.planes.length) bands.forEach((channel) => plane("values", channel, next).catch(() => {}));
+    if (!meta.served && number + 1 < count()) bands.forEach((channel) => plane("values", channel, axis, number + 1).catch(() => {}));
   } catch (error) {
     if (mine !== asked) return;
     $("trouble").hidden = false;
@@ -161,12 +149,20 @@ async function show() {
   }
 }
 
+// Which plane is shown, in words.
+function where(axis, number) {
+  if (axis !== SLICES) return `one ${axis === ROWS ? "row" : "column"} of every slice, ${number * meta.factor}; the last slice is on top`;
+  const many = meta.planes.length > 1;
+  return [many ? `${meta.what} ${number + 1} of ${meta.planes.length}` : "", meta.planes[number].label].filter(Boolean).join(": ");
+}
+
 // The canvas is as wide as there is room, in the shape of the picture, in the pixels of the screen.
 function fit() {
   if (!shown) return;
   const { height, width } = shown.bands[0].after;
   const room = canvas.parentElement.clientWidth, high = Math.max(240, 0.72 * window.innerHeight);
-  const wide = Math.min(room, (high * width) / (height * meta.aspect)), tall = (wide * height * meta.aspect) / width;
+  const [down, across] = AXES[shown.axis], aspect = meta.steps[down] / meta.steps[across];
+  const wide = Math.min(room, (high * width) / (height * aspect)), tall = (wide * height * aspect) / width;
   const dense = Math.min(window.devicePixelRatio || 1, 1400 / Math.max(wide, tall));
   canvas.style.width = `${wide}px`;
   canvas.parentElement.style.setProperty("--wide", `${wide}px`);
@@ -240,18 +236,20 @@ function draw() {
   }
   canvas.classList.toggle("zoomed", state.zoom > 1);
   canvas.dataset.plane = shown.plane;
+  canvas.dataset.axis = shown.axis;
   canvas.dataset.mean = (sum / (3 * W * H)).toFixed(2);
 }
 
 const opacity = (name) => Number($(name).value) / 100;
 
-// A line where what was made borders on what was not, or on the edge of the picture.
+// A line where what was made borders on what was not, or on the edge of the picture; of a cut on both sides alone, since
+// a slice is too thin in it for lines above and below.
 function outline(out, made, rows, columns, width, split) {
   const W = columns.length, H = rows.length, zero = -made.low / made.step;
   const is = (x, y) => x >= 0 && y >= 0 && x < W && y < H && made.codes[rows[y] * width + columns[x]] > zero;
   for (let y = 0; y < H; y++) for (let x = 0; x < W; x++) {
     if (!is(x, y) || columns[x] < split) continue;
-    if (is(x - 2, y) && is(x + 2, y) && is(x, y - 2) && is(x, y + 2)) continue;
+    if (is(x - 2, y) && is(x + 2, y) && (shown.axis !== SLICES || (is(x, y - 2) && is(x, y + 2)))) continue;
     out.set(OUTLINE, 4 * (y * W + x));
   }
 }
@@ -301,7 +299,8 @@ function tell(aloud) {
   if (spread && value(spread, at) > 0) said.push(`± ${told(value(spread, at), Math.max(spread.step, meta.spread[bands[0]] / 1000))} ${meta.channels[bands[0]].unit}`.trim());
   if (strange && value(strange, at) !== null) said.push(`strangeness ${told(value(strange, at), 0.01)}`);
   $("value").setAttribute("aria-live", aloud ? "polite" : "off");
-  $("value").textContent = `row ${state.row * meta.factor}, column ${state.column * meta.factor}: ${said.join(", ")}`;
+  const [slice, row, column] = place(), which = state.axis === SLICES ? "" : `slice ${slice + 1}, `;
+  $("value").textContent = `${which}row ${row * meta.factor}, column ${column * meta.factor}: ${said.join(", ")}`;
 }
 
 function point(event) {
@@ -315,7 +314,7 @@ function point(event) {
 // ---- moving: slices, zoom, cursor
 
 function turn(to, aloud = false) {
-  const next = Math.min(meta.planes.length - 1, Math.max(0, to));
+  const next = Math.min(count() - 1, Math.max(0, to));
   if (next === state.plane) return false;
   state.plane = next;
   if ($("plane")) $("plane").value = next;
@@ -349,7 +348,7 @@ canvas.addEventListener("keydown", (event) => {
   const far = event.shiftKey ? 10 : 1;
   const done = { ArrowUp: () => move(-far, 0), ArrowDown: () => move(far, 0), ArrowLeft: () => move(0, -far),
     ArrowRight: () => move(0, far), PageUp: () => turn(state.plane - 1, true), PageDown: () => turn(state.plane + 1, true),
-    Home: () => turn(0, true), End: () => turn(meta.planes.length - 1, true), "+": () => zoom(state.zoom * 2),
+    Home: () => turn(0, true), End: () => turn(count() - 1, true), "+": () => zoom(state.zoom * 2),
     "=": () => zoom(state.zoom * 2), "-": () => zoom(state.zoom / 2), 0: () => zoom(1) }[event.key];
   if (!done || event.ctrlKey || event.metaKey || event.altKey) return;
   event.preventDefault();
@@ -376,6 +375,7 @@ $("plane")?.addEventListener("input", () => turn(Number($("plane").value)));
 for (const id of ["divide", "spread", "strange", "outline"]) $(id)?.addEventListener("input", draw);
 $("preset").addEventListener("input", preset);
 $("zoom").addEventListener("input", () => zoom(Number($("zoom").value)));
+$("cuts")?.addEventListener("input", (event) => turnTo(Number(event.target.value)));
 $("modes")?.addEventListener("input", () => { makeBands(); show(); });
 new ResizeObserver(fit).observe(canvas.parentElement);
 makeBands();

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -36,6 +37,9 @@ STRANGE = (1.0, 4.0)
 
 NAMED = 8
 """Scenes that an error names."""
+
+ACROSS = 1 << 27
+"""Pixels of a volume, at most, that a browser holds at once to show cuts across its slices."""
 
 
 @dataclass(frozen=True)
@@ -100,7 +104,9 @@ class Looked:
         spread, strange = self.layer("spread"), self.layer("strange")
         top = [high for _, high in self._ends(spread, _widest)] if spread else None
         hu = all(channel.unit == "HU" for channel in self.scene.channels)
-        down, across = self.scene.grid.spacing[1:]
+        between, down, across = self.scene.grid.spacing
+        size = [len(self.planes), *(-(-side // factor) for side in self.shape(0))]
+        what = "date" if self.scene.dates else "slice" if self.scene.kind == "volume" else "image"
         return {
             "channels": [
                 {"name": channel.name, "unit": channel.unit, "low": low, "high": high}
@@ -110,9 +116,12 @@ class Looked:
                 {"label": plane.label, "height": -(-h // factor), "width": -(-w // factor)}
                 for plane, (h, w) in zip(self.planes, map(self.shape, range(len(self.planes))), strict=True)
             ],
-            "what": "date" if self.scene.dates else "slice" if self.scene.kind == "volume" else "image",
+            "what": what,
+            "name": what.capitalize(),
             "factor": factor,
-            "aspect": down / across if down > 0 and across > 0 else 1.0,
+            "size": size,
+            "steps": [between, factor * down, factor * across] if min(down, across) > 0 else [between, 1.0, 1.0],
+            "cuts": self._regular and len(self.planes) > 1 and math.prod(size) <= ACROSS,
             "colours": rgb_channels(names) or (list(range(3)) if len(names) == 3 else None),
             "presets": PRESETS if hu else {},
             "before": self.layer("before") is not None,
@@ -121,6 +130,12 @@ class Looked:
             "strange": STRANGE if strange else None,
             "first": self._first(),
         }
+
+    @property
+    def _regular(self) -> bool:
+        """Whether the planes are the slices of one upright volume, in equal steps."""
+        scene = self.scene
+        return scene.kind == "volume" and scene.volumes == 1 and scene.trouble is None and scene.grid.spacing[0] > 0
 
     def _first(self) -> int:
         """The plane that is shown first: one where something was made, else the middle one."""

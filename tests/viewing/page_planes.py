@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 
 class Unpacked(NamedTuple):
-    """A plane as ``scene.js`` unpacks it: values, what was seen, and what is the same elsewhere."""
+    """A plane as ``planes.js`` unpacks it: values, what was seen, and what is the same elsewhere."""
 
     values: NDArray[np.float64]
     seen: NDArray[np.bool_]

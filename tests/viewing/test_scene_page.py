@@ -129,6 +129,18 @@ def test_only_ct_is_offered_the_windows_of_ct(drawn: phantoms.Phantoms, tmp_path
     assert told(shown(tmp_path, drawn.mr))["presets"] == {}
 
 
+def test_cuts_are_of_regular_volumes_alone(drawn: phantoms.Phantoms, tmp_path: Path) -> None:
+    (tmp_path / "uneven").mkdir()
+    for number, file in enumerate(sorted(drawn.ct_truth.glob("*.dcm"))[:6]):
+        image = pydicom.dcmread(file)
+        image.ImagePositionPatient[2] = 2.0 * number + (0.7 if number == 4 else 0)
+        image.save_as(tmp_path / "uneven" / file.name)
+    for what, cut in (
+        (drawn.ct, True), (drawn.mr, True), (tmp_path / "uneven", False), (drawn.stack, False), (drawn.chest, False),
+    ):  # fmt: skip
+        assert told(shown(tmp_path, what))["cuts"] == cut, what
+
+
 def test_a_header_names_nobody_on_the_page(drawn: phantoms.Phantoms, tmp_path: Path) -> None:
     (tmp_path / "series").mkdir()
     named = {"PatientName": "Zwölf^Wanda", "PatientID": "ID-4711-SECRET", "PatientBirthDate": "19440229",

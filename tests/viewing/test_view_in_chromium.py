@@ -114,6 +114,21 @@ const lookAtScene = async (found, page, view, canvas, at, set, key) => {
     await wait(() => { key("ArrowLeft"); key("ArrowRight"); return at("value").textContent.includes("B11"); });
     found.bands = [before, page.querySelectorAll("#bands select").length, at("value").textContent];
   }
+  if (at("cuts")) {
+    found.cuts = {};
+    set("level-0", LEVEL); set("width-0", WIDTH);
+    for (const axis of [1, 2]) {
+      const way = page.querySelector(`[name=cut][value="${axis}"]`);
+      way.checked = true;
+      way.dispatchEvent(new view.Event("input", { bubbles: true }));
+      await wait(() => canvas.dataset.axis === String(axis) && at("value").textContent.startsWith("slice"));
+      const kept = at("value").textContent;
+      set("plane", 30);
+      await drawn(30);
+      found.cuts[axis] = { kept, where: at("where").textContent, shape: canvas.width / canvas.height,
+        pixels: CUTS.map(([slice, column]) => pixel(35 - slice, column, 36, 64)[0]) };
+    }
+  }
 };
 const lookAtRun = (found, page, view, at, set) => {
   const over = page.querySelector(".over");
@@ -137,6 +152,7 @@ window.onload = async () => {
 
 LEVEL, WIDTH = 500, 2000
 PLACES = [(8, 8), (20, 31), (32, 32), (40, 20), (60, 5)]
+CUTS = [(0, 8), (5, 31), (18, 32), (35, 20), (20, 60)]
 
 
 @pytest.fixture(scope="module")
@@ -173,7 +189,10 @@ def seen(
         for name, path in pages.items()
         for width in (DESK, PHONE)
     ]
-    script = LOOK.replace("LEVEL", str(LEVEL)).replace("WIDTH", str(WIDTH)).replace("PLACES", json.dumps(PLACES))
+    numbers = {"LEVEL": LEVEL, "WIDTH": WIDTH, "PLACES": PLACES, "CUTS": CUTS}
+    script = LOOK
+    for name, number in numbers.items():
+        script = script.replace(name, json.dumps(number))
     (folder / "look.html").write_text(script.replace("FRAMES", "".join(frames)), encoding="utf-8")
     page, console = browse((folder / "look.html").as_uri())
     said = re.search(r"<body>(\{.*\})</body>", page, re.S)
@@ -251,6 +270,22 @@ def test_before_and_after_and_how_sure(
     assert found["edge"][:3] == [0, 220, 255]
     plain, covered = found["covered"]
     assert plain[0] == plain[1] == plain[2] and covered[2] < plain[2]
+
+
+@WIDTHS
+@pytest.mark.parametrize("axis", [1, 2], ids=["rows", "columns"])
+def test_slices_are_cut_across(axis: int, width: int, seen: dict[str, Any], filled: Path) -> None:
+    found, (scene,) = seen[f"ct-{width}"]["cuts"][str(axis)], open_scenes(filled / "ct")
+    at = {1: [6, 40, 20], 2: [6, 30, 20]}[axis]
+    assert found["kept"].startswith(f"slice 7, row {at[1]}, column 20: {told(value(scene, *at))} HU")
+    assert found["where"].startswith(f"one {['row', 'column'][axis - 1]} of every slice, 30")
+    for grey, (index, across) in zip(found["pixels"], CUTS, strict=True):
+        inside = (30, across) if axis == 1 else (across, 30)
+        bright = (value(scene, index, *inside) - (LEVEL - WIDTH / 2)) / WIDTH * 255
+        assert abs(grey - np.clip(bright, 0, 255)) <= 0.51
+    between, _, across = scene.grid.spacing
+    assert found["shape"] == pytest.approx(64 * across / (36 * between), rel=0.02)
+    assert "cuts" not in seen[f"stack-{width}"]
 
 
 @WIDTHS
