@@ -18,7 +18,7 @@ from augmentor.opening import opened
 from augmentor.progress import note, progress
 from augmentor.run import TOOL, Run, tool_version
 from augmentor.scoring.laid import Laid
-from augmentor.scoring.normal import Normal, image_scores, normal_of, over_images, strangeness
+from augmentor.scoring.normal import FIGURES, Normal, image_scores, normal_of, strangeness
 from augmentor.scoring.shown import show
 from augmentor.scoring.views import Viewer
 from augmentor.tiles import Tile
@@ -35,11 +35,11 @@ ABOUT = "not remade, in standard deviations of usual pixels"
 
 @dataclass(frozen=True)
 class Row:
-    """One image: a slice of a ``scene``, by its strangest tile, in standard deviations of usual pixels.
+    """One image: a slice of a ``scene``, by its strangest tile, in standard deviations of usual images.
 
-    ``score`` is the mean of ``reconstruction``, what cannot be remade of it, and ``features``, how far that lies from
-    it to the discriminator; ``chance`` is how often a usual image scores as high. ``realism`` is higher where the
-    discriminator takes it for an image that was not made.
+    ``score`` is the mean of ``reconstruction``, what cannot be remade of it, ``features``, how far that lies from it to
+    the discriminator, and ``peak``, what cannot be remade where it is strangest; ``chance`` is how often a usual image
+    scores as high. ``realism`` is higher where the discriminator takes it for an image that was not made.
     """
 
     file: str
@@ -50,6 +50,7 @@ class Row:
     alarm: bool
     reconstruction: float
     features: float
+    peak: float
     realism: float
 
 
@@ -74,7 +75,7 @@ def score(
 
     Three views are taken of it: what the run cannot remake of it (inference network and generator), how far that lies
     from it in the discriminator's features, and what the discriminator takes for made; each in standard deviations of
-    pixels that were held out of training. An image raises an alarm where at most a part ``alarms`` of usual images is
+    images that were held out of training. An image raises an alarm where at most a part ``alarms`` of usual images is
     to be expected to score as high. With ``maps``, what cannot be remade is written for every pixel, in the source's
     own format and grid, and a picture of each scene.
 
@@ -146,14 +147,14 @@ def _known(scenes: Sequence[Scene], run: Run) -> list[Scene]:
 class Looked(NamedTuple):
     """Tiles of one scene, scaled and shown as networks see them, and what was found in them.
 
-    ``shown`` (N, C, *tile), ``valid`` (N, 1, *tile); ``views`` (N, 3) and ``strange`` (N, *tile), in standard
-    deviations of usual pixels; ``scores`` (N,).
+    ``shown`` (N, C, *tile), ``valid`` (N, 1, *tile); ``figures`` (N, 4) in standard deviations of usual images,
+    ``strange`` (N, *tile) of usual pixels; ``scores`` (N,).
     """
 
     tiles: list[Tile]
     shown: torch.Tensor
     valid: torch.Tensor
-    views: NDArray[np.float64]
+    figures: NDArray[np.float64]
     strange: NDArray[np.float32]
     scores: NDArray[np.float64]
 
@@ -164,7 +165,8 @@ class Looked(NamedTuple):
         shown = torch.from_numpy(np.where(seen[:, None], unit, 0).astype(np.float32))
         valid = torch.from_numpy(seen)[:, None].float()
         apart = normal.apart(viewer.look(shown, valid).numpy())
-        return cls(tiles, shown, valid, over_images(apart, seen), strangeness(apart, seen), image_scores(apart, seen))
+        figures = normal.figures_of(apart, seen)
+        return cls(tiles, shown, valid, figures, strangeness(apart, seen), image_scores(figures))
 
 
 def _rows(scene: Scene, looked: Looked, normal: Normal, alarms: float) -> Iterator[Row]:
@@ -177,10 +179,11 @@ def _rows(scene: Scene, looked: Looked, normal: Normal, alarms: float) -> Iterat
     for index, number in sorted(best.items()):
         worth = float(looked.scores[number])
         chance = normal.chance(worth)
-        reconstruction, features, tokens = map(float, looked.views[number])
+        told = dict(zip(FIGURES, map(float, looked.figures[number]), strict=True))
         yield Row(
-            scene.path.name, scene.name, index, worth, chance, chance <= alarms, reconstruction, features, -tokens
-        )
+            scene.path.name, scene.name, index, worth, chance, chance <= alarms,
+            told["reconstruction"], told["features"], told["peak"], -told["tokens"],
+        )  # fmt: skip
 
 
 def _write_maps(scene: Scene, looked: Looked, viewer: Viewer, made_by: Provenance, out: Path, *, whole: bool) -> None:

@@ -18,7 +18,7 @@ import json
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from itertools import pairwise
-from typing import Any
+from typing import Any, NamedTuple
 
 import click
 import numpy as np
@@ -30,7 +30,7 @@ from augmentor.adversary.batch import Batch
 from augmentor.measures.localisation import region_overlap
 from augmentor.measures.ranking import auc
 from augmentor.report.pictures import sheet, visible
-from augmentor.scoring.normal import Normal, image_scores, over_images, strangeness
+from augmentor.scoring.normal import FIGURES, Normal, image_scores, strangeness
 from augmentor.scoring.views import NAMES, Viewer
 from augmentor.t2t.conditioning import ClassCondition
 from benchmarks.contenders import PHANTOMS, ROOT, T2T, Split, clock, contender, quiet, split
@@ -121,13 +121,29 @@ def trained(data: Split, minutes: float, seed: int) -> dict[str, Maps]:
     }
 
 
-def apart(maps: Maps, usual: Batch, tiles: Batch) -> NDArray[np.float32]:
-    """What is found of tiles, in standard deviations of usual ones. A model of one view has it in place of all."""
-    views, seen = maps(usual), usual.valid[:, 0].numpy() > 0
-    each = [views[:, index][seen] for index in range(views.shape[1])]
-    normal = Normal("", tuple(float(v.mean()) for v in each), tuple(float(v.std()) for v in each), ())
-    found = normal.apart(maps(tiles))
-    return found if found.shape[1] == len(NAMES) else np.repeat(found, len(NAMES), axis=1)
+class Found(NamedTuple):
+    """What a model finds of tiles: ``apart`` (N, 3, H, W) and ``figures`` (N, 4), in standard deviations of usual ones,
+    and ``scores`` (N,). A model of one view has it in place of all, and no more than its mean and peak in the score."""
+
+    apart: NDArray[np.float32]
+    figures: NDArray[np.float64]
+    scores: NDArray[np.float64]
+
+    @classmethod
+    def of(cls, maps: Maps, usual: Batch, tiles: Batch) -> Found:
+        (known, known_seen), (views, seen) = ((maps(t), t.valid[:, 0].numpy() > 0) for t in (usual, tiles))
+        alone = views.shape[1] == 1
+        known, views = (np.repeat(v, len(NAMES), axis=1) if alone else v for v in (known, views))
+        normal = Normal.of(known, known_seen)
+        apart = normal.apart(views)
+        figures = normal.figures_of(apart, seen)
+        both = figures[:, [FIGURES.index("reconstruction"), FIGURES.index("peak")]].mean(axis=1)
+        return cls(apart, figures, both if alone else image_scores(figures))
+
+    def each(self, name: str, others: int) -> dict[str, float]:
+        """How well each figure of a model by its name tells the tiles from number ``others`` on."""
+        told = FIGURES if name == OURS else ("reconstruction", "peak")
+        return {figure: areas(self.figures[:, FIGURES.index(figure)], others) for figure in told}
 
 
 USUAL_AND_ILL = {"chest_xray": ("no_finding", "pneumonia"), "phantoms": ("clear", "opacity")}
@@ -209,14 +225,11 @@ def areas(view: NDArray[np.floating], others: int) -> float:
 def disease(source: str, minutes: float, seeds: int) -> None:
     """Findings, by what was learned of radiographs without one."""
     data, ill = usual_radiographs(source)
-    tiles, usual = joined([data.held_out, ill]), len(data.held_out.pixels)
-    seen, found = tiles.valid[:, 0].numpy() > 0, []
+    tiles, usual, found = joined([data.held_out, ill]), len(data.held_out.pixels), []
     for seed in range(seeds):
         for name, maps in trained(data, minutes, seed).items():
-            views = apart(maps, data.held_out, tiles)
-            each = over_images(views, seen)
-            of_views = {view: areas(each[:, k], usual) for k, view in enumerate(NAMES)} if name == OURS else {}
-            found.append({"model": name, "seed": seed, "AUROC": areas(image_scores(views, seen), usual), **of_views})
+            made = Found.of(maps, data.held_out, tiles)
+            found.append({"model": name, "seed": seed, "AUROC": areas(made.scores, usual), **made.each(name, usual)})
     counts = {"train": len(data.train.pixels), "usual": usual, "ill": len(ill.pixels)}
     keep(_called("disease", source), {"minutes": minutes, **counts, "trials": found})
 
@@ -234,8 +247,8 @@ def lesions(source: str, minutes: float, seeds: int, picture: bool) -> None:
         tiles, truth = planted(data.held_out, seed)
         half, seen = len(truth) // 2, tiles.valid[:, 0].numpy() > 0
         for name, maps in trained(data, minutes, seed).items():
-            views = apart(maps, data.held_out, tiles)
-            where = strangeness(views, seen)
+            looked = Found.of(maps, data.held_out, tiles)
+            where = strangeness(looked.apart, seen)
             if picture and name == OURS and not seed:
                 shown = [view for number in range(-SHOWN, 0) for view in seen_as(tiles, where, truth, number)]
                 sheet(shown, 3 * ABREAST, ROOT / "docs/pictures" / f"score_{source}.png")
@@ -243,7 +256,8 @@ def lesions(source: str, minutes: float, seeds: int, picture: bool) -> None:
                 {
                     "model": name,
                     "seed": seed,
-                    "AUROC of images": areas(image_scores(views, seen), half),
+                    "AUROC of images": areas(looked.scores, half),
+                    "by figure": looked.each(name, half),
                     "AUROC of pixels": round(auc(where[truth & seen], where[~truth & seen]), 3),
                     "PRO": round(region_overlap(where, truth, seen), 3),
                 }
@@ -271,11 +285,8 @@ def made(name: str, minutes: float, seed: int) -> None:
         samples = Batch(other.draw(codes, seed).clamp(-1, 1), data.held_out.valid, codes)
         tiles = joined([data.held_out, samples])
         for model, maps in models.items():
-            each = over_images(apart(maps, data.held_out, tiles), tiles.valid[:, 0].numpy() > 0)
-            # Of the others, all views are the one they have.
-            names = NAMES if model == OURS else NAMES[:1]
-            of_views = {view: areas(each[:, k], real) for k, view in enumerate(names)}
-            found.append({"rival": rival, "model": model, **of_views})
+            told = Found.of(maps, data.held_out, tiles)
+            found.append({"rival": rival, "model": model, "score": areas(told.scores, real), **told.each(model, real)})
     keep(f"made, {name}", {"minutes": minutes, "seed": seed, "real": real, "trials": found})
 
 

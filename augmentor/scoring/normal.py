@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,20 +27,47 @@ BLUR = 1 / 32
 FEWEST = 8
 """Held-out images, below which nobody can say what is usual."""
 
+FIGURES = (*NAMES, "peak")
+"""What is told of an image: the mean of each view, and where it is strangest."""
+
+COUNTED = ("reconstruction", "features", "peak")
+"""Of these, what its score is the mean of. Illness changes all of an image a little, a small finding one place of it
+much (docs/score.md)."""
+
+
+class Usual(NamedTuple):
+    """The mean of a figure of what is usual, and its standard deviation."""
+
+    mean: float
+    spread: float
+
+    @classmethod
+    def of(cls, values: NDArray[Any]) -> Usual:
+        return cls(float(values.mean(dtype=np.float64)), float(values.std(dtype=np.float64)))
+
 
 @dataclass(frozen=True)
 class Normal:
-    """``means`` and ``spreads`` of each view over held-out pixels, and the ``scores`` of held-out images, ascending."""
+    """Each view of held-out ``pixels``, the ``figures`` of held-out images, and their ``scores``, ascending."""
 
     checkpoint: str
-    means: tuple[float, ...]
-    spreads: tuple[float, ...]
+    pixels: tuple[Usual, ...]
+    figures: tuple[Usual, ...]
     scores: tuple[float, ...]
+
+    @classmethod
+    def of(cls, views: NDArray[np.float32], valid: NDArray[np.bool_], checkpoint: str = "") -> Normal:
+        """By the views (N, 3, *tile) of usual tiles; without scores."""
+        pixels = cls(checkpoint, tuple(Usual.of(views[:, index][valid]) for index in range(views.shape[1])), (), ())
+        return replace(pixels, figures=tuple(map(Usual.of, _figures(pixels.apart(views), valid).T)))
 
     def apart(self, views: NDArray[np.float32]) -> NDArray[np.float32]:
         """Views (N, 3, *tile), each in standard deviations from the mean of usual pixels."""
-        means, spreads = (np.reshape(ends, (1, -1, *[1] * (views.ndim - 2))) for ends in (self.means, self.spreads))
-        return np.asarray((views - means) / np.maximum(spreads, 1e-12), dtype=np.float32)
+        return _apart(views, self.pixels).astype(np.float32)
+
+    def figures_of(self, apart: NDArray[np.float32], valid: NDArray[np.bool_]) -> NDArray[np.float64]:
+        """What ``apart`` gives -> (N, 4): ``FIGURES``, each in standard deviations from the mean of usual images."""
+        return _apart(_figures(apart, valid), self.figures)
 
     def chance(self, score: float) -> float:
         """How often a usual image scores as high, or higher: by n held-out ones, once in n + 1 at least.
@@ -60,17 +89,24 @@ def strangeness(apart: NDArray[np.float32], valid: NDArray[np.bool_]) -> NDArray
     return np.where(valid, smooth, 0.0).astype(np.float32)
 
 
-def image_scores(apart: NDArray[np.float32], valid: NDArray[np.bool_]) -> NDArray[np.float64]:
-    """What ``Normal.apart`` gives -> (N,): the mean over valid pixels of what cannot be remade and of how far that lies
-    in features."""
-    return over_images(apart, valid)[:, [NAMES.index(name) for name in ("reconstruction", "features")]].mean(axis=1)
+def image_scores(figures: NDArray[np.float64]) -> NDArray[np.float64]:
+    """What ``Normal.figures_of`` gives -> (N,)."""
+    return figures[:, [FIGURES.index(name) for name in COUNTED]].mean(axis=1)
 
 
-def over_images(apart: NDArray[np.float32], valid: NDArray[np.bool_]) -> NDArray[np.float64]:
-    """(N, 3, *tile) -> (N, 3): the mean of each view over valid pixels."""
+def _apart(values: NDArray[Any], usual: Sequence[Usual]) -> NDArray[np.float64]:
+    """(N, K, ...), each of K in standard deviations from the mean of what is usual."""
+    means, spreads = np.array(usual).T.reshape(2, 1, -1, *[1] * (values.ndim - 2))
+    return np.asarray((values - means) / np.maximum(spreads, 1e-12))
+
+
+def _figures(apart: NDArray[np.float32], valid: NDArray[np.bool_]) -> NDArray[np.float64]:
+    """(N, 3, *tile) -> (N, 4): the mean of each view over valid pixels, and the strangest of them."""
     axes = tuple(range(2, apart.ndim))
     counted = np.maximum(valid.reshape(len(valid), -1).sum(axis=1), 1)
-    return np.where(valid[:, None], apart, 0).sum(axis=axes, dtype=np.float64) / counted[:, None]
+    means = np.where(valid[:, None], apart, 0).sum(axis=axes, dtype=np.float64) / counted[:, None]
+    peaks = np.where(valid, strangeness(apart, valid), -np.inf).reshape(len(valid), -1).max(axis=1)
+    return np.column_stack([means, np.where(np.isfinite(peaks), peaks, 0)])
 
 
 def normal_of(run: Run, viewer: Viewer, store: Path) -> Normal:
@@ -84,8 +120,10 @@ def normal_of(run: Run, viewer: Viewer, store: Path) -> Normal:
     path = run.folder / FILE
     if path.is_file():
         record = read_json(path)
-        if record["checkpoint"] == checkpoint:
-            return Normal(checkpoint, *(tuple(record[name]) for name in ("means", "spreads", "scores")))
+        # An earlier version kept less.
+        if record["checkpoint"] == checkpoint and "figures" in record:
+            pixels, figures = (tuple(Usual(*one) for one in record[name]) for name in ("pixels", "figures"))
+            return Normal(checkpoint, pixels, figures, tuple(record["scores"]))
     found = measured(viewer, ingest(run.recipe, store), checkpoint)
     write_json(path, asdict(found))
     return found
@@ -105,10 +143,8 @@ def measured(viewer: Viewer, tiles: TileStore, checkpoint: str) -> Normal:
     batch = load_tiles(tiles, rows, viewer.facts)
     valid = batch.valid[:, 0].numpy() > 0
     views = viewer.look(batch.shown, batch.valid).numpy()
-    seen = [views[:, index][valid] for index in range(views.shape[1])]
-    means, spreads = (tuple(float(figure(view)) for view in seen) for figure in (np.mean, np.std))
-    found = Normal(checkpoint, means, spreads, ())
-    scores = image_scores(found.apart(views), valid)
+    found = Normal.of(views, valid, checkpoint)
+    scores = image_scores(found.figures_of(found.apart(views), valid))
     worst = dict.fromkeys(images, -np.inf)
     for origin, worth in zip(origins, scores, strict=True):
         worst[origin.scene, origin.slice] = max(worst[origin.scene, origin.slice], float(worth))
