@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -125,7 +125,9 @@ class Rehearsal:
         told = self._by_differences(suited)
         # Kriging has nothing to go by but these differences.
         suited = tuple(prior for prior in suited if prior not in KRIGED or np.isfinite(told[prior]))
-        by_differences = bool(np.isfinite([told[prior] for prior in suited]).all())
+        if self.blind and not self._all_told(told, suited):
+            told = self._by_differences(suited, guessing=True)
+        by_differences = self._all_told(told, suited)
         expected = {}
         for prior in suited:
             # Both ways err, each in other volumes; rows that are unlike slices tell less than slices' own differences.
@@ -136,13 +138,20 @@ class Rehearsal:
             expected[prior] = float(np.mean(np.log(np.maximum(ways, 1e-12))))
         return min(expected, key=lambda prior: expected[prior])
 
-    def _by_differences(self, priors: Sequence[str]) -> dict[str, float]:
-        """The mean squared errors to be expected of priors in slices that are missing whole."""
+    @staticmethod
+    def _all_told(told: Mapping[str, float], priors: Sequence[str]) -> bool:
+        return bool(np.isfinite([told[prior] for prior in priors]).all())
+
+    def _by_differences(self, priors: Sequence[str], *, guessing: bool = False) -> dict[str, float]:
+        """The mean squared errors to be expected of priors in slices that are missing whole; ``guessing`` how slices
+        differ at distances that none of them are apart."""
         found: dict[str, list[float]] = {prior: [] for prior in priors}
         for column in self.columns.aside if self.rows else ():
             if (variogram := column.variogram) is None:
                 continue
             there = np.asarray(column.known.any(axis=(1, 2)))
+            if guessing:
+                variogram = variogram.guessed(float(np.median(np.abs(np.diff(column.positions)))))
             for name, of_it in found.items():
                 prior = along(name, variogram)
                 of_it += [expected_error(prior, there, column.positions, i, variogram) for i in missing(there)]

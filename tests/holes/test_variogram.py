@@ -52,3 +52,32 @@ def test_what_no_slices_tell_of_is_not_told() -> None:
     assert np.isnan(expected_error(ALONG["linear"], there, list(range(61)), 31, variogram))
     assert variogram.at(np.array([0.0, 2.0])) == pytest.approx([0.0, variogram.differences[0]])
     assert np.isnan(variogram.at(np.array([1.0, 500.0]))).all()
+
+
+@pytest.mark.parametrize("every", [2, 3])
+@pytest.mark.parametrize(("smooth", "better"), [(0.5, "linear"), (3.0, "cubic")])
+def test_the_better_interpolation_is_guessed_where_no_slices_lie_so_near(
+    smooth: float, better: str, every: int
+) -> None:
+    values, positions = volume(smooth), [0.7 * i for i in range(61)]
+    there = np.array([i % every == 0 for i in range(61)])
+    known = np.broadcast_to(there[:, None, None], values.shape[1:])
+    told = Variogram.of(values, known, positions)
+    guessed = told.guessed(0.7)
+    errors = {p: expected_error(ALONG[p], there, positions, 31, guessed) for p in ("linear", "cubic")}
+    assert min(errors, key=lambda prior: errors[prior]) == better
+    # What was told stays so.
+    assert guessed.at(np.array(told.distances)) == pytest.approx(told.differences)
+
+
+@pytest.mark.parametrize("power", [0.7, 1.0, 1.6])
+def test_a_power_of_the_distance_is_guessed_as_it_is(power: float) -> None:
+    far = tuple(2.0 * k for k in range(1, 9))
+    guessed = Variogram(far, tuple(3.0 * d**power for d in far)).guessed(1.0)
+    asked = np.arange(1.0, 8.0)
+    assert guessed.at(asked) == pytest.approx(3.0 * asked**power)
+
+
+@pytest.mark.parametrize("told", [((), ()), ((2.0, 4.0), (1.0, 2.0)), ((2.0, 4.0, 8.0), (0.0, 1.0, 2.0))])
+def test_from_too_little_nothing_is_guessed(told: tuple[tuple[float, ...], tuple[float, ...]]) -> None:
+    assert Variogram(*told).guessed(1.0) == Variogram(*told)

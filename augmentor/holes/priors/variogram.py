@@ -17,6 +17,12 @@ PAIRS = 0.25
 """Pairs of slices at a distance, as a part of those at the commonest one, for it to be told of: where every second
 slice is missing, the only neighbours may be two at an end that show nothing."""
 
+STEEPEST = 1.9
+"""The power of the distance that differences are guessed to grow by, at most: of the smoothest slices it is 2."""
+
+LOOKED = 8
+"""Known slices that interpolation looks at (``cubic``), and so the distance that it asks about, in the shortest one."""
+
 NEAR = 1e-3
 """Part of the typical step within which distances are one."""
 
@@ -53,6 +59,30 @@ class Variogram:
         step = np.diff(told).min()
         apart = np.abs(told[nearest] - distances) > 0.1 * step
         return np.where(apart, np.nan, np.array([0.0, *self.differences])[nearest])
+
+    def guessed(self, step: float) -> Variogram:
+        """With the multiples of ``step`` that no pairs told of, as far as interpolation looks; itself where too little
+        is told.
+
+        The power that differences grow by falls with the distance: in logarithms, up to four times the shortest
+        distance, they lie on a parabola through that one, its double and its fourfold; beyond, on straight lines.
+        """
+        least = self.distances[0] if self.distances else np.nan
+        doubled = least * np.array([1, 2, 4])
+        with np.errstate(divide="ignore"):
+            logs = np.log(self.at(doubled))
+            told = np.log(self.differences)
+        if not np.isfinite(logs).all():
+            return self
+        curve = np.polyfit(np.log(doubled), logs, 2)
+        steps = step * np.arange(1, round(LOOKED * least / step))
+        new = steps[np.isnan(self.at(steps))]
+        beyond = np.interp(np.log(new), np.log(self.distances), told)
+        bent = np.where(new < doubled[-1], np.polyval(curve, np.log(new)), beyond)
+        least_of_all = logs[0] + STEEPEST * np.log(new / least)
+        guesses = np.exp(np.where(new < least, np.maximum(bent, least_of_all), bent))
+        pairs = sorted([*zip(self.distances, self.differences, strict=True), *zip(new, guesses, strict=True)])
+        return Variogram(tuple(float(d) for d, _ in pairs), tuple(float(s) for _, s in pairs))
 
 
 def expected_error(prior: Prior, there: Mask, positions: Sequence[float], index: int, variogram: Variogram) -> float:
