@@ -13,7 +13,6 @@ from augmentor.filling.view import View
 from augmentor.holes.column import Column
 from augmentor.holes.hide import GAPS, Hider
 from augmentor.holes.judge import errors
-from augmentor.holes.patterns import missing
 from augmentor.holes.priors import KRIGED, SUITED, along, expected_error
 from augmentor.learners.corrector import PASSED_OVER
 
@@ -154,5 +153,6 @@ class Rehearsal:
                 variogram = variogram.guessed(float(np.median(np.abs(np.diff(column.positions)))))
             for name, of_it in found.items():
                 prior = along(name, variogram)
-                of_it += [expected_error(prior, there, column.positions, i, variogram) for i in missing(there)]
+                made = self.view.made_whole(there)
+                of_it += [expected_error(prior, there, column.positions, i, variogram) for i in made]
         return {prior: float(np.mean(of_it)) if of_it else float("nan") for prior, of_it in found.items()}

@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 
 from augmentor.holes.column import Column
 from augmentor.holes.hide import Lost
-from augmentor.holes.kinds import Holes
+from augmentor.holes.kinds import Holes, Mask
+from augmentor.holes.patterns import missing
 from augmentor.holes.priors import Variogram
 from augmentor.scaling import Scaling
 from augmentor.tiles import AT_ONCE, middle
@@ -68,6 +69,10 @@ class View:
         known = np.asarray((pixels.valid & ~self.holes.hidden(window)).all(axis=0))
         values = np.where(known, self.scaling.to_unit(pixels.values, 3), 0)
         return Column.of(values, known, self.scene.grid.positions)
+
+    def made_whole(self, there: Mask) -> list[int]:
+        """Slices that are missing between others and are to be made, by which slices (S,) are known."""
+        return [self.scene.slot] if isinstance(self.scene, Between) else missing(there)
 
     def gaps(self) -> list[int]:
         """How many slices each gap of whole slices spans, as far as the middle of the plane shows them."""
