@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from augmentor.errors import Extrapolation, UnclearMask
+from augmentor.errors import Extrapolation, RunError, UnclearMask
 from augmentor.filling.carried import carry_out, check_place, check_scene, one_scene
 from augmentor.filling.choose import scaling
 from augmentor.filling.chosen import choose
@@ -78,6 +78,8 @@ def interpolate(
     check_place(source, out)
     if (mask_means or grow) and mask is None:
         raise UnclearMask("there is no mask", do="give --mask, or leave --mask-means and --grow out")
+    if prior_only and sharp:
+        raise RunError("a sample was asked for, and the prior alone", do="leave one of them out")
     scene = given or one_scene(source, name)
     check_scene(scene, out, deliver)
     wanted = between(scene, at)

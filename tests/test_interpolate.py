@@ -122,6 +122,12 @@ def test_a_slice_between_two_lies_half_way(tmp_path: Path) -> None:
     np.testing.assert_allclose(made.affine[:3, 3], (0, 0, 22))
 
 
+def test_where_there_is_one_answer_alone_it_is_said_that_there_is_no_sample_of_others(tmp_path: Path) -> None:
+    nibabel.save(nibabel.Nifti1Image(np.stack(12 * [rough(2)[0]], axis=2), np.diag([1, 1, 4.0, 1])), tmp_path / "a.nii")
+    result = run(tmp_path / "a.nii", "-o", tmp_path / "b.nii", "--at", "22.3", "--sharp")
+    assert result.exit_code == 0 and "no sample of others" in result.output, result.output
+
+
 @pytest.mark.parametrize("covered", [False, True])
 def test_what_is_covered_or_never_seen_is_not_looked_at(tmp_path: Path, covered: bool) -> None:
     source = stack(tmp_path / "in", (0, 20, 40, 60), nodata=0)
@@ -159,6 +165,7 @@ LATER = FIRST + timedelta(90)
         (["--at", "2019-03-25", "--grow", 3], "there is no mask"),
         (["--at", "2019-03-25", "--mask", "nowhere"], "no such file"),
         (["--at", "2019-03-25", "--scene", "other"], "name one of them"),
+        (["--at", "2019-03-25", "--prior-only", "--sharp"], "a sample was asked for"),
     ],
 )
 def test_bad_words_are_said_and_nothing_is_written(tmp_path: Path, words: list[object], said: str) -> None:

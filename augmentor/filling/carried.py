@@ -15,6 +15,7 @@ from augmentor.filling.chosen import Choice, expected
 from augmentor.filling.spool import Spool
 from augmentor.filling.view import View
 from augmentor.opening import opened
+from augmentor.progress import note
 from data_adapters import Delivery, Provenance, Scene, Window
 from data_adapters.atomic import write_json
 from data_adapters.between import Between
@@ -98,6 +99,8 @@ def carry_out(
     what may be there in place of the best guess. ``deliver`` is done with the files at the end.
     """
     scene, answer = view.scene, replace(choice.answer, sharp=sharp)
+    if sharp and answer.followed is None:
+        note("there is one answer alone, and no sample of others: no network is followed here")
     with Spool() as spool:
         for patch, half in rebuilt(view, answer):
             spool.put(patch, half)
