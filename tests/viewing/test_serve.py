@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from threading import Thread
 from urllib.parse import urlsplit
@@ -117,7 +118,14 @@ def test_a_page_is_not_written_and_served_at_once(drawn: phantoms.Phantoms, tmp_
 
 def test_it_ends_with_ctrl_c(drawn: phantoms.Phantoms) -> None:
     command = [sys.executable, "-m", "augmentor", "view", str(drawn.mr), "--serve"]
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    process = subprocess.Popen(
+        command,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        # What runs in the background ignores the signal, and so would all that it starts.
+        preexec_fn=partial(signal.signal, signal.SIGINT, signal.SIG_DFL),
+    )
     assert process.stdout is not None
     assert select.select([process.stdout], [], [], 60)[0]
     (url,) = re.findall(r"http://\S+/", process.stdout.readline())
