@@ -6,6 +6,7 @@ from bisect import bisect_left
 from collections.abc import Iterable
 from dataclasses import dataclass, fields, replace
 from datetime import date
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -19,9 +20,6 @@ NEAR = 1e-3
 
 PARTS = 8
 """Parts that the distance between two slices is divided into, at most, for a place to lie at one of them."""
-
-OFF = 0.01
-"""How far it may lie off that, in such distances."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,11 +44,19 @@ class Between(Scene):
             return list(range(0, self.shape[1], (self.shape[1] - 1) // (self.scene.shape[1] - 1)))
         return [index for index in range(self.shape[1]) if index != self.slot]
 
+    @cached_property
+    def lacking(self) -> list[int]:
+        """Those of them that hold no slice, as far as slices lie on a regular row."""
+        if self.scene.dates or not isinstance(self.scene.trouble, TiltedSeries | None):
+            return []
+        return [self.own[index] for index in self.scene.missing()]
+
     @property
     def beside(self) -> list[int]:
-        """The nearest of these slots before the empty one and behind it; one alone where there is no other."""
-        before = [index for index in self.own if index < self.slot]
-        behind = [index for index in self.own if index > self.slot]
+        """The nearest slots that hold a slice, before the empty one and behind it; one alone where there is no
+        other."""
+        there = sorted(set(self.own) - set(self.lacking))
+        before, behind = ([index for index in there if (index < self.slot) == side] for side in (True, False))
         return [*before[-1:], *behind[:1]]
 
     @property
@@ -162,7 +168,7 @@ def _steps(scene: Scene, position: float) -> int:
     if not scene.grid.positions[0] < position < scene.grid.positions[-1]:
         return 0
     at = position / scene.grid.spacing[0]
-    return next((steps for steps in range(2, PARTS + 1) if abs(at * steps - round(at * steps)) < OFF * steps), 0)
+    return next((steps for steps in range(2, PARTS + 1) if abs(at * steps - round(at * steps)) < NEAR * steps), 0)
 
 
 def _asked(scene: Scene, at: str) -> tuple[float, str]:

@@ -324,7 +324,9 @@ class NiftiScene(Scene):
             destination = destination / f"{_stem(self.path)}_{position:.6g}{self.grid.unit}.nii.gz"
         image = _load(self.path)
         slope, intercept = _scaling(image)
-        raw = np.zeros((*image.shape[:2], 1), image.get_data_dtype().newbyteorder("="), order="F")
+        dtype = image.get_data_dtype().newbyteorder("=")
+        # What no slice shows is no number, as it was there.
+        raw = np.full((*image.shape[:2], 1), np.nan if dtype.kind == "f" else 0, dtype, order="F")
         shown = self.axes.upright(raw[..., None])[0, 0]
         for patch in patches:
             region = patch.window.slices

@@ -122,6 +122,29 @@ def test_a_slice_between_two_lies_half_way(tmp_path: Path) -> None:
     np.testing.assert_allclose(made.affine[:3, 3], (0, 0, 22))
 
 
+def test_beyond_a_volume_the_nearest_slice_is_repeated_and_nobody_knows_how_wrong_that_is(tmp_path: Path) -> None:
+    volume = np.stack([rough(k)[0] for k in range(8)], axis=2).astype(np.float32)
+    nibabel.save(nibabel.Nifti1Image(volume, np.diag([1, 1, 4.0, 1])), tmp_path / "a.nii")
+    result = run(tmp_path / "a.nii", "-o", tmp_path / "b.nii", "--at", "32", "--extrapolate")
+    assert result.exit_code == 0, result.output
+    assert "repeating the nearest slice" in result.output and "expected error: unknown" in result.output
+    np.testing.assert_allclose(nibabel.load(tmp_path / "b.nii").get_fdata()[:, :, 0], volume[:, :, 7], atol=1e-3)
+    assert not list(tmp_path.glob("*_low*"))
+
+
+@pytest.mark.parametrize("kind", ["slice", "date"])
+def test_what_was_never_acquired_has_nothing_to_be_held_against(kind: str, tmp_path: Path) -> None:
+    if kind == "slice":
+        source = tmp_path / "a.nii"
+        nibabel.save(nibabel.Nifti1Image(np.stack(8 * [rough(2)[0]], axis=2), np.diag([1, 1, 4.0, 1])), source)
+        made, at = tmp_path / "b.nii", "6"
+    else:
+        source, made, at = stack(tmp_path / "in", (0, 20, 40)), tmp_path / "b.tif", str(FIRST + timedelta(30))
+    assert run(source, "-o", made, "--at", at, "--prior-only").exit_code == 0
+    result = CliRunner().invoke(main, ["verify", str(made), "--source", str(source)])
+    assert result.exit_code == 2 and "holds nothing that was observed" in result.output, result.output
+
+
 def test_where_there_is_one_answer_alone_it_is_said_that_there_is_no_sample_of_others(tmp_path: Path) -> None:
     nibabel.save(nibabel.Nifti1Image(np.stack(12 * [rough(2)[0]], axis=2), np.diag([1, 1, 4.0, 1])), tmp_path / "a.nii")
     result = run(tmp_path / "a.nii", "-o", tmp_path / "b.nii", "--at", "22.3", "--sharp")

@@ -104,6 +104,8 @@ def carry_out(
     with Spool() as spool:
         for patch, half in rebuilt(view, answer):
             spool.put(patch, half)
+        # That took its time, and another may have written there meanwhile.
+        check_place(source, out)
         files = scene.write_filled(out, spool.patches(), provenance)
         interval: dict[Path, list[Path]] = {}
         for number, (path, side) in enumerate(_bounds(out).items() if answer.doubt else (), 1):

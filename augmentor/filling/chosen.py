@@ -72,6 +72,11 @@ def choose(view: View, run: Run | None, adapting: bool, tiles: int, reason: str)
     )
 
 
+def repeated() -> Choice:
+    """Beyond all slices of a volume: the last one, and how wrong that is nobody knows, since others lie between."""
+    return Choice(Answer("nearest"), "repeating the nearest slice", None)
+
+
 def _called(view: View, prior: str) -> str:
     return (CLASSICAL[view.scene.kind] if view.lost == "parts" else NEVER_ACQUIRED).format(prior)
 
@@ -79,7 +84,7 @@ def _called(view: View, prior: str) -> str:
 def expected(choice: Choice, view: View) -> str:
     """How wrong a rebuilt pixel is to be expected to be, in the scene's own units."""
     if choice.judged is None:
-        return "unknown: too little is observed to hide any of it"
+        return "unknown: nothing that is observed can be hidden like it"
     error = view.scaling.extent(np.sqrt(choice.judged.errors)[:, None, None])[:, 0, 0]
     unit = view.scene.channels[0].unit
     spread = f"{error.mean():.3g}" if len(error) == 1 else f"{error.min():.3g} to {error.max():.3g} by channel"

@@ -77,7 +77,8 @@ class View:
     def gaps(self) -> list[int]:
         """How many slices each gap of whole slices spans, as far as the middle of the plane shows them."""
         if isinstance(self.scene, Between):
-            return [max(1, int(np.diff(self.scene.own).max()) - 1)]
+            beside = self.scene.beside
+            return [max(1, beside[-1] - beside[0] - 1)]
         window = middle(self.scene)
         made = self.holes(window).any(axis=0).reshape(self.scene.shape[1], -1)
         lost = np.concatenate([[False], made.all(axis=1), [False]]).astype(int)

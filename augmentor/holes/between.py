@@ -16,8 +16,11 @@ def never_acquired(scene: Between, covered: Holes | None = None) -> Holes:
     slot itself, and not rebuilt either.
     """
 
+    empty = [index for index, slot in enumerate(scene.own) if slot in scene.lacking]
+
     def known(window: Window) -> Mask:
-        seen = scene.scene.read(0, scene.scene.shape[1], window).valid
+        seen = np.array(scene.scene.read(0, scene.scene.shape[1], window).valid)
+        seen[:, empty] = False
         return seen & ~covered.hidden(window) if covered else seen
 
     def made(window: Window) -> Mask:
@@ -28,6 +31,7 @@ def never_acquired(scene: Between, covered: Holes | None = None) -> Holes:
     def unknown(window: Window) -> Mask:
         hidden = np.ones((scene.shape[0], scene.shape[1], window.height, window.width), dtype=bool)
         hidden[:, scene.own] = covered.hidden(window) if covered else False
+        hidden[:, scene.lacking] = True
         return hidden
 
     return Holes(made, unknown)

@@ -220,11 +220,16 @@ def _edge(count: int, patterns: Sequence[Pattern]) -> int:
 def runs(column: Column, gaps: Sequence[int]) -> list[slice]:
     """Runs of observed slices that can be hidden, each as often as its length is in ``gaps``.
 
-    Those between two known slices, as real gaps are, where there are enough of them; else any between known ones.
+    Those between two known slices, as real gaps are, where there are enough of them; else any between known ones; of
+    slices that never lie so many together, one by one.
     """
     there, told = (np.asarray(mask.any(axis=(1, 2))) for mask in (column.known, column.told))
-    every = [slice(first, first + gap) for gap in gaps for first in range(1, len(there) - gap)]
-    inside = [run for run in every if told[run].all() and there[: run.start].any() and there[run.stop :].any()]
+
+    def between_known(gaps: Sequence[int]) -> list[slice]:
+        every = [slice(first, first + gap) for gap in gaps for first in range(1, len(there) - gap)]
+        return [run for run in every if told[run].all() and there[: run.start].any() and there[run.stop :].any()]
+
+    inside = between_known(gaps) or between_known((1,))
     close = [run for run in inside if beside(column, run)]
     hidden = {index for run in close for index in range(run.start, run.stop)}
     return close if len(hidden) > ENOUGH * (~there).sum() else inside

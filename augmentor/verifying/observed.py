@@ -17,6 +17,9 @@ ROWS = 512
 """Rows that are read at once."""
 
 
+REMEDY = "give what `fill` wrote, and its source; what `interpolate` wrote holds nothing that was observed"
+
+
 @dataclass(frozen=True)
 class Observed:
     """Values that the source observed: ``kept`` as they were, or ``changed``, outside the ``made`` pixels."""
@@ -76,7 +79,7 @@ def _like(result: Path, theirs: Scene) -> Scene:
         == (theirs.format, theirs.shape[0], theirs.shape[2:], theirs.dates)
     ]
     if len(found) != 1:
-        raise GridMismatch("is not on the grid of the source", where=result, do="give what was filled, and its source")
+        raise GridMismatch("is not on the grid of the source", where=result, do=REMEDY)
     return found[0]
 
 
@@ -85,8 +88,8 @@ def _between(theirs: Scene, ours: Scene, result: Path) -> Scene:
     own, new = (scene.shape[1] // scene.volumes - 1 for scene in (theirs, ours))
     if new == own:
         return theirs
-    if own < 1 or new % own:
-        raise GridMismatch(f"has {ours.shape[1]} slices, the source {theirs.shape[1]}", where=result, do="check both")
+    if own < 1 or new < own or new % own:
+        raise GridMismatch(f"has {ours.shape[1]} slices, the source {theirs.shape[1]}", where=result, do=REMEDY)
     return theirs.finer(new // own)
 
 

@@ -155,7 +155,7 @@ def _between(source: Scene, result: Scene, path: Path) -> Scene:
     own, new = (scene.shape[1] // scene.volumes - 1 for scene in (source, result))
     if new == own:
         return source
-    if own < 1 or new % own:
+    if own < 1 or new < own or new % own:
         raise GridMismatch(f"has {source.shape[1]} slices, the result {result.shape[1]}", where=path, do="check both")
     return source.finer(new // own)
 

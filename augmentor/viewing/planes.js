@@ -41,8 +41,9 @@ async function unpacked(key) {
   const count = halves.length / 2, codes = new Uint16Array(count);
   let code = 0;
   for (let k = 0; k < count; k++) codes[k] = code = (code + halves[k] + (halves[count + k] << 8)) & 0xffff;
-  return { low: head.getFloat64(0, true), step: head.getFloat64(8, true), height: head.getUint32(16, true),
-           width: head.getUint32(20, true), exact: head.getUint32(24, true) === 1, codes };
+  const step = head.getFloat64(8, true), exact = head.getUint32(24, true) === 1;
+  return { low: head.getFloat64(0, true), step, height: head.getUint32(16, true), width: head.getUint32(20, true),
+           off: exact ? 0 : step / 2, codes };
 }
 
 async function cut(role, channel, axis, number) {
@@ -62,8 +63,9 @@ async function volume(role, channel) {
   const low = known.reduce((least, one) => Math.min(least, one.low), Infinity);
   const high = known.reduce((most, one) => Math.max(most, one.low + one.step * largest(one.codes)), -Infinity);
   const own = known[0]?.step ?? 1;
-  const exact = known.every((one) => one.exact && one.step === own) && !((high - low) / own > STEPS);
-  const step = exact ? own : (high - low) / STEPS, size = slices[0].codes.length;
+  const exact = known.every((one) => one.off === 0 && one.step === own) && !((high - low) / own > STEPS);
+  const step = exact ? own : (high - low) / STEPS, off = exact ? 0 : step / 2 + Math.max(...known.map((one) => one.off));
+  const size = slices[0].codes.length;
   const codes = new Uint16Array(size * slices.length), table = new Uint16Array(0x10000);
   slices.forEach((one, slice) => {
     for (let code = 0; code < SAME; code++) table[code] = Math.round((one.low + code * one.step - low) / step);
@@ -71,7 +73,7 @@ async function volume(role, channel) {
     table[UNSEEN] = UNSEEN;
     for (let k = 0, at = slice * size; k < size; k++) codes[at + k] = table[one.codes[k]];
   });
-  return { low: known.length ? low : 0, step, exact, codes };
+  return { low: known.length ? low : 0, step, off, codes };
 }
 
 function largest(codes) {

@@ -18,6 +18,9 @@ function place() {
   return at;
 }
 
+// Whether what is drawn is cut as was asked for: until then, the cursor is at no place of it.
+const current = () => shown?.axis === state.axis;
+
 function turnTo(axis) {
   const at = place(), [down, across] = AXES[axis];
   Object.assign(state, { axis, plane: at[axis], column: at[across], zoom: 1,
@@ -133,9 +136,9 @@ async function show() {
     state.column = Math.min(state.column, after.width - 1);
     $("where").textContent = where(axis, number);
     $("plane")?.setAttribute("aria-valuetext", $("where").textContent);
-    const inexact = shown.bands.filter((band) => !band.after.exact);
-    $("exact").textContent = inexact.length === 0 ? "Those of this picture are exact."
-      : `Those of this picture are within ${Math.max(...inexact.map((band) => band.after.step / 2)).toPrecision(2)} of the file's.`;
+    const off = Math.max(...shown.bands.map((band) => band.after.off));
+    $("exact").textContent = off === 0 ? "Those of this picture are exact."
+      : `Those of this picture are within ${off.toPrecision(2)} of the file's.`;
     legends();
     if ($("preset").value === "whole") preset();
     fit();
@@ -256,7 +259,7 @@ function outline(out, made, rows, columns, width, split) {
 
 // A cross around the pixel of the cursor, open in its middle.
 function cross(out, W, H, rows, columns) {
-  if (document.activeElement !== canvas) return;
+  if (document.activeElement !== canvas || !current()) return;
   const x = middle(columns, state.column), y = middle(rows, state.row);
   if (x < 0 || y < 0) return;
   const arm = Math.round(Math.max(W, H) / 40);
@@ -283,7 +286,7 @@ function legend(id, low, high, words) {
 // ---- what lies under the cursor, in words; read aloud where keys have moved it
 
 function tell(aloud) {
-  if (!shown) return;
+  if (!current()) return;
   const { after } = shown.bands[0], at = state.row * after.width + state.column;
   const said = shown.bands.map(({ channel, after, before }) => {
     const { name, unit } = meta.channels[channel], suffix = unit ? ` ${unit}` : "", now = value(after, at);
@@ -304,7 +307,7 @@ function tell(aloud) {
 }
 
 function point(event) {
-  if (!shown) return;
+  if (!current()) return;
   const box = canvas.getBoundingClientRect(), { top, left, h, w } = part(), { height, width } = shown.bands[0].after;
   state.row = Math.min(height - 1, Math.max(0, Math.floor(top + ((event.clientY - box.top) / box.height) * h)));
   state.column = Math.min(width - 1, Math.max(0, Math.floor(left + ((event.clientX - box.left) / box.width) * w)));
@@ -334,7 +337,7 @@ function zoom(times, around = true) {
 }
 
 function move(down, across) {
-  if (!shown) return;
+  if (!current()) return;
   const { height, width } = shown.bands[0].after;
   state.row = Math.min(height - 1, Math.max(0, state.row + down));
   state.column = Math.min(width - 1, Math.max(0, state.column + across));

@@ -96,6 +96,26 @@ def test_a_slot_holds_nothing_and_the_others_what_they_held(scene: Scene) -> Non
                 assert bits_equal(np.array(part.valid), new.valid[region].copy())
 
 
+@pytest.mark.parametrize("off", [0.004, 0.3, 0.504])
+def test_a_slot_lies_where_it_was_asked_for(off: float, tmp_path: Path) -> None:
+    scene = VOLUMES["CT"](tmp_path / "in")
+    at, step = scene.grid.positions[1], scene.grid.spacing[0]
+    wider = between(scene, f"{at + off * step}")
+    assert wider.grid.positions[wider.slot] == pytest.approx(at + off * step, abs=1e-3 * step)
+    assert wider.slot not in wider.own
+
+
+@pytest.mark.parametrize("part", [0.5, 0.3])
+def test_a_slot_beside_a_missing_slice_lies_beside_those_that_are_there(part: float, tmp_path: Path) -> None:
+    full = VOLUMES["CT"](tmp_path / "in")
+    full.files[1].unlink()
+    scene = only(tmp_path / "in")
+    at = scene.grid.positions
+    wider = between(scene, f"{at[1] + part * (at[2] - at[1])}")
+    assert [at[wider.own.index(other)] for other in wider.beside] == [at[0], at[2]]
+    assert wider.lacking == [wider.own[1]]
+
+
 def written(scene: Scene, at: str, out: Path) -> tuple[Between, Patch, Path]:
     wider = between(scene, at)
     seen = scene.read(1, 1)
@@ -118,6 +138,19 @@ def test_a_written_slot_opens_as_one_slice_of_the_same_kind_and_says_who_made_it
             np.testing.assert_allclose(plane, made.values[channel], rtol=1e-6, atol=0.51 * abs(slope))
         adapter = owner(file)
         assert adapter and isinstance(adapter.stated(file), Stated)
+
+
+def test_what_no_slice_of_floats_shows_stays_no_number(tmp_path: Path) -> None:
+    values = noise((7, 6, 5), "float32")
+    values[2, 3] = np.nan
+    scene = only(nifti(ready(tmp_path / "in") / "a.nii", values))
+    wider = between(scene, f"{scene.grid.positions[2] + 0.5 * scene.grid.spacing[0]}")
+    seen = scene.read(0, 1).valid[:, 0]
+    (file,) = wider.write_filled(
+        tmp_path / "out.nii", [Patch(wider.slot, wider.plane, np.where(seen, 1.0, 0.0), seen)], provenance()
+    )
+    np.testing.assert_array_equal(only(file).read(0, 1).valid[:, 0], seen)
+    assert not seen.all()
 
 
 @pytest.mark.parametrize("name", [name for name in VOLUMES if "NIfTI" not in name])

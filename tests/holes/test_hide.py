@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from augmentor.holes.column import Column
 from augmentor.holes.context import channels
-from augmentor.holes.hide import GAPS, Hidden, Hider
+from augmentor.holes.hide import GAPS, Hidden, Hider, runs
 from augmentor.holes.judge import judge, least_gain
 
 
@@ -63,6 +63,17 @@ def test_a_volume_hides_runs_between_its_first_and_last_slice(slices: int) -> No
     gaps = after - before - 1
     assert set(gaps) == {gap for gap in GAPS if gap <= slices - 2}
     np.testing.assert_allclose(hidden.prior, hidden.truth, atol=1e-5)
+
+
+@pytest.mark.parametrize("every", [2, 3, 5])
+def test_slices_that_never_lie_together_are_hidden_one_by_one(every: int) -> None:
+    whole = column(6 * every + 1)
+    there = (np.arange(len(whole.known)) % every == 0)[:, None, None]
+    sparse = whole._replace(known=whole.known & there, told=whole.told & there)
+    found = runs(sparse, (every - 1,))
+    assert found == [slice(k, k + 1) for k in range(every, 6 * every, every)]
+    hidden = Hider([sparse], volume=True, seed=0, gaps=(every - 1,)).draw(8)
+    assert set(hidden.slices.tolist()) <= set(range(every, 6 * every, every))
 
 
 def test_clouds_that_move_keep_their_shape() -> None:
