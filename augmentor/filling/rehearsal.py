@@ -21,6 +21,9 @@ TILE = (32, 32)
 JUDGED_ON = 192
 """Hidden parts, kept aside, that a network is judged by."""
 
+FEWEST = 4
+"""Whole slices that a cubic spline goes through, at least (``holes.priors.cubic``)."""
+
 COMPARED_ON = 96
 """Hidden parts that priors are compared by."""
 
@@ -119,7 +122,7 @@ class Rehearsal:
     def best_prior(self) -> str:
         """The classical answer that is to be expected to come closest."""
         suited = SUITED[self.view.scene.kind]
-        if len(suited) == 1:
+        if len(suited) == 1 or (self.view.volume and not self._whole):
             return suited[0]
         told = self._by_differences(suited)
         # Kriging has nothing to go by but these differences.
@@ -136,6 +139,11 @@ class Rehearsal:
                 ways.append(float(trial.expected([errors(hidden) for hidden in trial.parts]).mean()))
             expected[prior] = float(np.mean(np.log(np.maximum(ways, 1e-12))))
         return min(expected, key=lambda prior: expected[prior])
+
+    @property
+    def _whole(self) -> bool:
+        """Whether there are enough slices that show all of the plane: of others, all answers are the linear one."""
+        return any(column.known.all(axis=(1, 2)).sum() >= FEWEST for column in self.columns.aside)
 
     @staticmethod
     def _all_told(told: Mapping[str, float], priors: Sequence[str]) -> bool:
