@@ -121,6 +121,9 @@ const lookAtScene = async (found, page, view, canvas, at, set, key) => {
       const way = page.querySelector(`[name=cut][value="${axis}"]`);
       way.checked = true;
       way.dispatchEvent(new view.Event("input", { bubbles: true }));
+      // Who points at the earlier picture, before the cut is there, points at no place of it.
+      const { left, top } = canvas.getBoundingClientRect();
+      canvas.dispatchEvent(new view.PointerEvent("pointermove", { clientX: left + 9, clientY: top + 9 }));
       await wait(() => canvas.dataset.axis === String(axis) && at("value").textContent.startsWith("slice"));
       const kept = at("value").textContent;
       set("plane", 30);
