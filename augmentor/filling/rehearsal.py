@@ -122,7 +122,7 @@ class Rehearsal:
     def best_prior(self) -> str:
         """The classical answer that is to be expected to come closest."""
         suited = SUITED[self.view.scene.kind]
-        if len(suited) == 1 or (self.view.volume and not self._whole):
+        if len(suited) == 1 or (self.view.volume and not self._seen_whole):
             return suited[0]
         told = self._by_differences(suited)
         # Kriging has nothing to go by but these differences.
@@ -141,7 +141,7 @@ class Rehearsal:
         return min(expected, key=lambda prior: expected[prior])
 
     @property
-    def _whole(self) -> bool:
+    def _seen_whole(self) -> bool:
         """Whether there are enough slices that show all of the plane: of others, all answers are the linear one."""
         return any(column.known.all(axis=(1, 2)).sum() >= FEWEST for column in self.columns.aside)
 

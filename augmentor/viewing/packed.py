@@ -31,7 +31,7 @@ def pack(
     told = seen if same is None else seen & ~same
     known = values[told].astype(np.float64)
     low, high = (float(known.min()), float(known.max())) if known.size else (0.0, 0.0)
-    exact = known.size == 0 or (step > 0 and (high - low) / step <= STEPS and _on_steps(known, low, step))
+    exact = high == low or (step > 0 and (high - low) / step <= STEPS and _on_steps(known, low, step))
     if not exact:
         step = (high - low) / STEPS
     step = step or 1.0
@@ -41,7 +41,6 @@ def pack(
         codes[seen & same] = SAME
     differences = np.diff(codes.ravel(), prepend=np.uint16(0))
     halves = (differences & 0xFF).astype(np.uint8).tobytes() + (differences >> 8).astype(np.uint8).tobytes()
-    exact = exact or high == low
     return zlib.compress(HEAD.pack(low, step, *values.shape, exact) + halves, 3)
 
 
