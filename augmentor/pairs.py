@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from augmentor import recipe as recipes
-from augmentor.errors import NoRun, RecipeError, RunError, TooLittleData, WrongCondition
+from augmentor.errors import NoRun, RecipeError, TooLittleData, WrongCondition
 from augmentor.ingest import cut_maps
 from augmentor.networks import load_generator
 from augmentor.orders import maps_for, place
@@ -79,9 +79,8 @@ def pairs(
     """
     _check(extent, unchanged)
     found = _run_of(run, Path(runs))
+    found.check_draws()
     facts = found.facts
-    if facts.context:
-        raise RunError("was trained to fill, not to synthesize", where=found.folder, do="name another run")
     change = Change.asked(facts, before, after)
     if not fixed and change.labels is None:
         raise WrongCondition(

@@ -225,6 +225,19 @@ class Run:
         except (ValueError, TypeError, AttributeError, ArithmeticError) as error:
             raise RunError(f"makes no sense ({error})", where=path, do="train it again") from error
 
+    def check_draws(self) -> None:
+        """Raise RunError if it was trained to fill: it draws no images of its own."""
+        if self.facts.context:
+            raise RunError("was trained to fill, not to synthesize", where=self.folder, do="name another run")
+
+    def check_looks(self) -> None:
+        """Raise RunError if it cannot look at images alone: it fills, or makes or needs label maps."""
+        self.check_draws()
+        if self.facts.labels:
+            raise RunError(
+                "knows images with their label maps alone", where=self.folder, do="name a run without segmentation"
+            )
+
     def checkpoint_digest(self) -> str:
         """SHA-256 of the weights, which every output names."""
         return hashlib.sha256(self.weights.read_bytes()).hexdigest()

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from augmentor.errors import OutputInTheWay, RunError
+from augmentor.errors import OutputInTheWay
 from augmentor.evaluation.passed import check_passed
 from augmentor.evaluation.sieve import Patience
 from augmentor.orders import STEM, Block, Order, Written, drawn, header, maps_for, write_block
@@ -71,9 +71,8 @@ def synthesize(
         UserError: if there is no run, the format does not suit it, or the folder holds something else.
     """
     found = Run.find(run, Path(runs))
+    found.check_draws()
     facts = found.facts
-    if facts.context:
-        raise RunError("was trained to fill, not to synthesize", where=found.folder, do="name another with --run")
     if only_if_passed:
         check_passed(found)
     asked = check_conditions(facts, condition or {})

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from augmentor import labels
-from augmentor.errors import RunError, TooLittleData
+from augmentor.errors import TooLittleData
 from augmentor.ingest import cut_images, ingest
 from augmentor.networks import load_generator
 from augmentor.recipe import Recipe
@@ -101,10 +101,8 @@ def of_run(
     Raises:
         UserError: if the run does not synthesize, its data has gone, or there is too little of anything.
     """
-    facts = run.facts
-    if facts.context:
-        raise RunError("was trained to fill, not to synthesize", where=run.folder, do="name another run")
-    recipe = run.recipe
+    run.check_draws()
+    facts, recipe = run.facts, run.recipe
     if real is not None:
         recipe = recipe.model_copy(update={"data": recipe.data.model_copy(update={"path": real})})
     tiles = ingest(recipe, store, hands)

@@ -8,7 +8,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from augmentor.errors import RunError, WrongCondition
+from augmentor.errors import WrongCondition
 from augmentor.networks import load_generator
 from augmentor.run import Run
 from augmentor.sampling import BLOCK, Maps, Sample, check_conditions, samples
@@ -35,11 +35,8 @@ class Source:
         runs: str | Path = "runs",
     ) -> None:
         self.run = Run.find(run, Path(runs))
+        self.run.check_draws()
         self.facts = self.run.facts
-        if self.facts.context:
-            raise RunError(
-                "was trained to fill, not to synthesize", where=self.run.folder, do="name a run that synthesizes"
-            )
         self.asked = dict(check_conditions(self.facts, condition or {}))
         self.guidance = guidance
 

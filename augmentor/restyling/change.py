@@ -38,13 +38,8 @@ class Changer:
             RunError: if the run cannot tell one style from another in planes: it has no conditions, fills, knows images
                 with their label maps alone, or makes volumes.
         """
+        run.check_looks()
         facts = run.facts
-        if facts.context:
-            raise RunError("was trained to fill, not to synthesize", where=run.folder, do="name another run")
-        if facts.labels:
-            raise RunError(
-                "knows images with their label maps alone", where=run.folder, do="name a run without segmentation"
-            )
         if not facts.conditions:
             raise RunError(
                 "has no condition that a style could be named by", where=run.folder, do="train one with conditions"

@@ -8,7 +8,6 @@ import torch
 from torch import Tensor
 from torch.nn.functional import interpolate
 
-from augmentor.errors import RunError
 from augmentor.networks import load_discriminator, load_generator, load_inference
 from augmentor.run import Facts, Run
 from augmentor.scoring.rollout import rollout
@@ -40,14 +39,8 @@ class Viewer:
         Raises:
             RunError: if the run fills, or makes or needs label maps: such a run cannot look at images alone.
         """
-        facts = run.facts
-        if facts.context:
-            raise RunError("was trained to fill, not to synthesize", where=run.folder, do="name another run")
-        if facts.labels:
-            raise RunError(
-                "knows images with their label maps alone", where=run.folder, do="name a run without segmentation"
-            )
-        return cls(facts, load_generator(run), load_inference(run), load_discriminator(run))
+        run.check_looks()
+        return cls(run.facts, load_generator(run), load_inference(run), load_discriminator(run))
 
     def look(self, pixels: Tensor, valid: Tensor) -> Tensor:
         """How strange each pixel is in each way of ``NAMES``: (N, 3, *tile), zero where it is not valid."""
