@@ -9,15 +9,13 @@ from pathlib import Path
 import numpy as np
 
 from augmentor.errors import NothingToFill
+from augmentor.filling.against import REMEDY, marked_at, slotted
 from augmentor.progress import progress
 from data_adapters import Scene, Window, open_scenes
 from data_adapters.errors import GridMismatch
 
 ROWS = 512
 """Rows that are read at once."""
-
-
-REMEDY = "give what `fill` wrote, and its source; what `interpolate` wrote holds nothing that was observed"
 
 
 @dataclass(frozen=True)
@@ -46,7 +44,7 @@ def observed(result: Path, source: Path) -> Observed:
     """
     theirs = _one(source)
     ours = _like(result, theirs)
-    theirs = _between(theirs, ours, result)
+    theirs = slotted(theirs, ours, result)
     mask = _mask(result, ours)
     kept = changed = made = 0
     windows = list(_windows(ours))
@@ -54,7 +52,7 @@ def observed(result: Path, source: Path) -> Observed:
         for done, (index, window) in enumerate(windows, 1):
             before, after = theirs.read(index, 1, window), ours.read(index, 1, window)
             new = np.zeros((window.height, window.width), dtype=bool)
-            if mask is not None and (at := _slot(mask, ours, index)) is not None:
+            if mask is not None and (at := marked_at(mask, ours, index)) is not None:
                 new = mask.read(at, 1, window).values[0, 0] != 0
             told = before.valid & ~new
             same = told & after.valid & (before.values == after.values)
@@ -83,16 +81,6 @@ def _like(result: Path, theirs: Scene) -> Scene:
     return found[0]
 
 
-def _between(theirs: Scene, ours: Scene, result: Path) -> Scene:
-    """The source with as many slots as the result, where slices were put between its own."""
-    own, new = (scene.shape[1] // scene.volumes - 1 for scene in (theirs, ours))
-    if new == own:
-        return theirs
-    if own < 1 or new < own or new % own:
-        raise GridMismatch(f"has {ours.shape[1]} slices, the source {theirs.shape[1]}", where=result, do=REMEDY)
-    return theirs.finer(new // own)
-
-
 def _mask(result: Path, ours: Scene) -> Scene | None:
     """The scene of what was made; None where nothing was."""
     if ours.kind == "image":
@@ -108,13 +96,6 @@ def _mask(result: Path, ours: Scene) -> Scene | None:
         if (path := result.with_name(name)).is_file():
             return _one(path).on(ours)
     return None
-
-
-def _slot(mask: Scene, ours: Scene, index: int) -> int | None:
-    """The mask's slice for one of ours; None on a date when nothing was made."""
-    if not ours.dates or mask.shape[1] == ours.shape[1]:
-        return index
-    return mask.dates.index(ours.dates[index]) if ours.dates[index] in mask.dates else None
 
 
 def _windows(scene: Scene) -> Iterator[tuple[int, Window]]:

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from augmentor.filling.against import marked_at, slotted
 from augmentor.viewing.layers import Layer, Plane, Seen, channels_of
 from data_adapters import Scene, Window, open_scenes
 from data_adapters.atomic import read_json
@@ -67,7 +68,7 @@ class Filled:
         # What was never acquired has no before.
         if source is None or "at" in self.record:
             return None
-        before = _between(self._alike(source), self.scene, source)
+        before = slotted(self._alike(source), self.scene, source)
         return Layer("before", self.scene.shape[0], lambda number, window: channels_of(before, number, window))
 
     def _at_hand(self) -> Path | None:
@@ -88,7 +89,7 @@ class Filled:
             return None
 
         def read(number: int, window: Window) -> Seen:
-            at = _slot(mask, self.scene, number)
+            at = marked_at(mask, self.scene, number)
             made = np.zeros((1, window.height, window.width), dtype=bool)
             if at is not None:
                 made = channels_of(mask, at, window).values[:1] != 0
@@ -144,27 +145,6 @@ def _parts(path: Path) -> tuple[str, str]:
     """``x`` and ``.nii.gz`` of ``x.nii.gz``, as `fill` names what it writes beside it."""
     stem, dot, suffixes = path.name.partition(".") if path.suffix else (path.name, "", "")
     return stem, dot + suffixes
-
-
-def _between(source: Scene, result: Scene, path: Path) -> Scene:
-    """The source with as many slots as the result, where slices were put between its own.
-
-    Raises:
-        GridMismatch: if there is no such number of them.
-    """
-    own, new = (scene.shape[1] // scene.volumes - 1 for scene in (source, result))
-    if new == own:
-        return source
-    if own < 1 or new < own or new % own:
-        raise GridMismatch(f"has {source.shape[1]} slices, the result {result.shape[1]}", where=path, do="check both")
-    return source.finer(new // own)
-
-
-def _slot(mask: Scene, scene: Scene, index: int) -> int | None:
-    """The mask's slice for one of a scene; None on a date when nothing was made."""
-    if not scene.dates or mask.shape[1] == scene.shape[1]:
-        return index
-    return mask.dates.index(scene.dates[index]) if scene.dates[index] in mask.dates else None
 
 
 class Maps:
