@@ -45,17 +45,15 @@ class Between(Scene):
         return [index for index in range(self.shape[1]) if index != self.slot]
 
     @cached_property
-    def lacking(self) -> list[int]:
-        """Those of them that hold no slice, as far as slices lie on a regular row."""
-        if self.scene.dates or not isinstance(self.scene.trouble, TiltedSeries | None):
-            return []
-        return [self.own[index] for index in self.scene.missing()]
+    def lacking(self) -> tuple[int, ...]:
+        """Which of the scene's own slices are missing."""
+        return _missing(self.scene)
 
     @property
     def beside(self) -> list[int]:
         """The nearest slots that hold a slice, before the empty one and behind it; one alone where there is no
         other."""
-        there = sorted(set(self.own) - set(self.lacking))
+        there = [slot for number, slot in enumerate(self.own) if number not in self.lacking]
         before, behind = ([index for index in there if (index < self.slot) == side] for side in (True, False))
         return [*before[-1:], *behind[:1]]
 
@@ -135,8 +133,7 @@ def between(scene: Scene, at: str) -> Between:
     slot = bisect_left(positions, position)
     close = [index for index, other in enumerate(positions) if abs(other - position) < NEAR * step]
     if close:
-        gap = not scene.dates and scene.trouble is None and close[0] in scene.missing()
-        there = f"a slice {'is missing' if gap else 'lies'} at {position:.6g} {scene.grid.unit}"
+        there = f"a slice {'is missing' if close[0] in _missing(scene) else 'lies'} at {position:.6g} {scene.grid.unit}"
         raise WrongPlace(
             f"{day} is one of its dates" if day else there,
             where=scene.path,
@@ -160,10 +157,20 @@ def between(scene: Scene, at: str) -> Between:
     )
 
 
+def _regular(scene: Scene) -> bool:
+    """Whether slices lie on a regular row, upright or tilted."""
+    return scene.kind == "volume" and isinstance(scene.trouble, TiltedSeries | None)
+
+
+def _missing(scene: Scene) -> tuple[int, ...]:
+    """Slices that are missing between others; of what lies on no regular row, nobody knows of any."""
+    return scene.missing() if _regular(scene) else ()
+
+
 def _steps(scene: Scene, position: float) -> int:
     """Into how few equal steps the distance between slices is to be divided for one to end at a position; 0 where
     there is no such number, or slices lie on no regular row."""
-    if scene.kind != "volume" or not isinstance(scene.trouble, TiltedSeries | None):
+    if not _regular(scene):
         return 0
     if not scene.grid.positions[0] < position < scene.grid.positions[-1]:
         return 0

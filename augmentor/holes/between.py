@@ -16,11 +16,9 @@ def never_acquired(scene: Between, covered: Holes | None = None) -> Holes:
     slot itself, and not rebuilt either.
     """
 
-    empty = [index for index, slot in enumerate(scene.own) if slot in scene.lacking]
-
     def known(window: Window) -> Mask:
         seen = np.array(scene.scene.read(0, scene.scene.shape[1], window).valid)
-        seen[:, empty] = False
+        seen[:, scene.lacking] = False
         return seen & ~covered.hidden(window) if covered else seen
 
     def made(window: Window) -> Mask:
@@ -31,7 +29,7 @@ def never_acquired(scene: Between, covered: Holes | None = None) -> Holes:
     def unknown(window: Window) -> Mask:
         hidden = np.ones((scene.shape[0], scene.shape[1], window.height, window.width), dtype=bool)
         hidden[:, scene.own] = covered.hidden(window) if covered else False
-        hidden[:, scene.lacking] = True
+        hidden[:, [scene.own[number] for number in scene.lacking]] = True
         return hidden
 
     return Holes(made, unknown)
