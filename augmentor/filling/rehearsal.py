@@ -13,16 +13,13 @@ from augmentor.filling.view import View
 from augmentor.holes.column import Column
 from augmentor.holes.hide import GAPS, Hider
 from augmentor.holes.judge import errors
-from augmentor.holes.priors import KRIGED, SUITED, along, expected_error
+from augmentor.holes.priors import FEWEST, KRIGED, SUITED, along, expected_error
 from augmentor.learners.corrector import PASSED_OVER
 
 TILE = (32, 32)
 
 JUDGED_ON = 192
 """Hidden parts, kept aside, that a network is judged by."""
-
-FEWEST = 4
-"""Whole slices that a cubic spline goes through, at least (``holes.priors.cubic``)."""
 
 COMPARED_ON = 96
 """Hidden parts that priors are compared by."""
@@ -159,8 +156,8 @@ class Rehearsal:
             there = np.asarray(column.known.any(axis=(1, 2)))
             if guessing:
                 variogram = variogram.guessed(float(np.median(np.abs(np.diff(column.positions)))))
+            made = self.view.made_whole(there)
             for name, of_it in found.items():
                 prior = along(name, variogram)
-                made = self.view.made_whole(there)
                 of_it += [expected_error(prior, there, column.positions, i, variogram) for i in made]
         return {prior: float(np.mean(of_it)) if of_it else float("nan") for prior, of_it in found.items()}

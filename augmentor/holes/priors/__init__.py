@@ -2,6 +2,7 @@
 
 from augmentor.holes.kinds import Mask
 from augmentor.holes.priors.along import (
+    FEWEST,
     YEAR,
     Neighbours,
     between,
@@ -22,6 +23,7 @@ from augmentor.holes.priors.variogram import Variogram, expected_error
 
 __all__ = [
     "ALONG",
+    "FEWEST",
     "KRIGED",
     "SUITED",
     "YEAR",

@@ -19,6 +19,9 @@ from augmentor.holes.priors.radiometry import matched
 YEAR = 365.25
 """Days."""
 
+FEWEST = 4
+"""Whole slices that a cubic spline goes through, at least."""
+
 STEADY = 1e-2
 """How strongly the seasons of a pixel are held to none, as a part of an observation."""
 
@@ -113,7 +116,7 @@ def mean(values: Values, known: Mask, positions: Sequence[float], index: int) ->
 
 
 def cubic(values: Values, known: Mask, positions: Sequence[float], index: int) -> tuple[Values, Mask]:
-    """Not-a-knot cubic spline through the eight nearest whole known slices; linear with fewer than four."""
+    """Not-a-knot cubic spline through the eight nearest whole known slices; linear with fewer than ``FEWEST``."""
     used = whole(known, positions, index)
     if not used:
         return linear(values, known, positions, index)
@@ -122,10 +125,10 @@ def cubic(values: Values, known: Mask, positions: Sequence[float], index: int) -
 
 
 def whole(known: Mask, positions: Sequence[float], index: int) -> list[int]:
-    """The eight nearest whole known slices; none where they are fewer than four, or on one side."""
+    """The eight nearest whole known slices; none where they are fewer than ``FEWEST``, or on one side."""
     there = [s for s in range(known.shape[0]) if s != index and known[s].all()]
     used = sorted(sorted(there, key=lambda s: abs(positions[s] - positions[index]))[:8])
-    return used if len(used) >= 4 and used[0] < index < used[-1] else []
+    return used if len(used) >= FEWEST and used[0] < index < used[-1] else []
 
 
 def median(values: Values, known: Mask, positions: Sequence[float], index: int) -> tuple[Values, Mask]:
