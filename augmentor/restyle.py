@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from augmentor.errors import NothingToFill, RunError
-from augmentor.filling.carried import check_place, check_scene, named, one_scene, shown
+from augmentor.filling.carried import check_place, check_scene, delivered, one_scene, recorded, shown
 from augmentor.progress import progress
 from augmentor.restyling.change import Changer
 from augmentor.restyling.laid import blocks, restyled
@@ -20,9 +20,6 @@ from augmentor.restyling.style import Styles, styles
 from augmentor.run import TOOL, Run, tool_version
 from augmentor.tiles import middle
 from data_adapters import Delivery, Patch, Provenance, Scene
-from data_adapters.atomic import write_json
-from data_adapters.fixity import file_digest
-from data_adapters.sums import SUFFIX, Sums
 
 METHOD = "T2T-GAN restyling"
 
@@ -94,23 +91,10 @@ def restyle(
         raise NothingToFill("no pixel is observed", where=source, do="give an image that shows something")
     files = scene.write_filled(out, chain([first], patches), provenance)
     said = style.told()
-    side_car = write_json(
-        out.with_name(f"{out.name}.json"),
-        {
-            **provenance.as_dict(),
-            "sources": {named(path, source): file_digest(path) for path in scene.files},
-            "style": said,
-            "pixels": work.pixels,
-            "files": [file.name for file in files],
-        },
-    )
+    noted = {"style": said, "pixels": work.pixels, "files": [file.name for file in files]}
+    side_car = recorded(scene, source, out, provenance, noted)
     picture = show(scene, shown(out, files, scene), style.changed, out.with_name(f"{out.name}.png"))
-    written = [*files, side_car, picture]
-    try:
-        written += deliver(files, scene.dates[0] if len(scene.dates) == 1 else "")
-    finally:
-        sums = Sums(out.with_name(f"{out.name}{SUFFIX}")).finish(written, changed=written)
-    return Restyled((*written, sums), said, work.pixels)
+    return Restyled(delivered(scene, out, files, [side_car, picture], deliver), said, work.pixels)
 
 
 def _check_known(scene: Scene, run: Run) -> None:

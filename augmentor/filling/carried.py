@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from itertools import chain
 from pathlib import Path
@@ -112,26 +112,39 @@ def carry_out(
             of_bound = scene.write_filled(path, spool.patches(side), replace(provenance, index=number), marked=False)
             interval[shown(path, of_bound, scene)] = of_bound
     said = expected(choice, view)
-    side_car = write_json(
-        out.with_name(f"{out.name}.json"),
-        {
-            **provenance.as_dict(),
-            "sources": {named(path, source): file_digest(path) for path in scene.files},
-            **told,
-            "pixels": spool.pixels,
-            "expected error": said,
-            "files": [f.name for f in files],
-            "interval": [f.name for of_bound in interval.values() for f in of_bound],
-        },
-    )
+    noted = {
+        **told,
+        "pixels": spool.pixels,
+        "expected error": said,
+        "files": [f.name for f in files],
+        "interval": [f.name for of_bound in interval.values() for f in of_bound],
+    }
+    side_car = recorded(scene, source, out, provenance, noted)
     drawn = out.with_name(f"{out.name}.png")
     picture(shown(out, files, scene), list(interval), spool.touched, drawn)
-    written = [*files, *chain.from_iterable(interval.values()), side_car, drawn]
+    beside = [*chain.from_iterable(interval.values()), side_car, drawn]
+    return Carried(delivered(scene, out, files, beside, deliver), spool.pixels, said)
+
+
+def recorded(scene: Scene, source: Path, out: Path, provenance: Provenance, told: Mapping[str, Any]) -> Path:
+    """Write the side-car of what was made of a scene: by whom, of which files, and what is ``told`` of it."""
+    sources = {_named(path, source): file_digest(path) for path in scene.files}
+    return write_json(out.with_name(f"{out.name}.json"), {**provenance.as_dict(), "sources": sources, **told})
+
+
+def delivered(
+    scene: Scene, out: Path, files: Sequence[Path], beside: Sequence[Path], deliver: Delivery
+) -> tuple[Path, ...]:
+    """Deliver ``files``, and give them, those that lie ``beside`` them, and what describes or sums them up.
+
+    They are summed up although they could not be delivered.
+    """
+    written = [*files, *beside]
     try:
         written += deliver(files, _day(scene))
     finally:
         sums = Sums(out.with_name(f"{out.name}{SUFFIX}")).finish(written, changed=written)
-    return Carried((*written, sums), spool.pixels, said)
+    return (*written, sums)
 
 
 def _day(scene: Scene) -> str:
@@ -141,7 +154,7 @@ def _day(scene: Scene) -> str:
     return scene.dates[0] if len(scene.dates) == 1 else ""
 
 
-def named(file: Path, source: Path) -> str:
+def _named(file: Path, source: Path) -> str:
     """A file of the source by its place in it."""
     return file.relative_to(source).as_posix() if file != source and file.is_relative_to(source) else file.name
 
