@@ -14,7 +14,7 @@ from augmentor.recipe import Game, Model
 from augmentor.run import Facts, Run
 from augmentor.together.team import Team
 
-TILES = 24_000
+TILES = 40_000
 """Hidden parts that are learned from, at most."""
 
 CHECK = 4_000

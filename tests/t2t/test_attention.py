@@ -65,6 +65,19 @@ def some_places(grid: Place) -> list[Place]:
     return [tuple(int(s * (n - 1)) for s, n in zip(at, grid, strict=False)) for at in shares]
 
 
+@pytest.mark.parametrize("grid", SMALL + WINDOWED[:1], ids=str)
+def test_among_sums_in_bfloat16_a_cpu_attends_as_precisely_as_the_tokens_are(grid: Place) -> None:
+    module = GridAttention(8, 2)
+    qkv = torch.randn(1, 24, *grid)
+    with torch.no_grad():
+        wanted = module(qkv)
+        with torch.autocast("cpu", torch.bfloat16):
+            found = module(qkv)
+            short = module(qkv.bfloat16())
+    assert found.equal(wanted)
+    torch.testing.assert_close(short.float(), wanted, atol=0.05, rtol=0.05)
+
+
 @pytest.mark.parametrize("heads", [1, 3])
 @pytest.mark.parametrize("grid", GLOBAL + WINDOWED, ids=str)
 def test_attention_is_a_loop_over_windows(grid: Place, heads: int) -> None:

@@ -126,7 +126,7 @@ def cubic(values: Values, known: Mask, positions: Sequence[float], index: int) -
 
 def whole(known: Mask, positions: Sequence[float], index: int) -> list[int]:
     """The eight nearest whole known slices; none where they are fewer than ``FEWEST``, or on one side."""
-    there = [s for s in range(known.shape[0]) if s != index and known[s].all()]
+    there = [s for s in np.flatnonzero(known.all(axis=(1, 2))).tolist() if s != index]
     used = sorted(sorted(there, key=lambda s: abs(positions[s] - positions[index]))[:8])
     return used if len(used) >= FEWEST and used[0] < index < used[-1] else []
 
