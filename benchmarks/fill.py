@@ -2,13 +2,15 @@
 
     OMP_NUM_THREADS=1 python -m benchmarks.fill slices
     OMP_NUM_THREADS=1 python -m benchmarks.fill beside
+    OMP_NUM_THREADS=1 python -m benchmarks.fill trained
     OMP_NUM_THREADS=1 python -m benchmarks.fill clouds
     OMP_NUM_THREADS=1 python -m benchmarks.fill alone
     python -m benchmarks.fill table
 
-Parts of real files are left out, and the rest is given to `augmentor fill` as a user would, without a trained run: it
-learns on the very file. Nothing that is judged is in the file. A case whose record is in docs/benchmarks/fill.jsonl is
-not run again unless ``--again``; ``table`` writes docs/benchmarks/fill.md from the records.
+Parts of real files are left out, and the rest is given to `augmentor fill` as a user would, without a trained run but
+for ``trained``: it learns on the very file. Nothing that is judged is in the file. A case whose record is in
+docs/benchmarks/fill.jsonl is not run again unless ``--again``; ``table`` writes docs/benchmarks/fill.md from the
+records.
 """
 
 from __future__ import annotations
@@ -89,7 +91,9 @@ def measure(case: Case, work: Path, picture: Path | None = None) -> dict[str, An
     suffix = "" if case.holed.is_dir() else "".join(case.holed.suffixes)
     out = work / f"filled{suffix}"
     began = time.process_time()
-    filled = fill(case.holed, out, mask=case.mask, aux=case.aux, runs=work / "runs")
+    filled = fill(
+        case.holed, out, mask=case.mask, aux=case.aux, run=case.run, runs=work / "runs", adapting=case.adapting
+    )
     spent = time.process_time() - began
     made = whole(out, case)
     low, high = (whole(work / f"filled_{side}{suffix}", case) for side in ("low", "high"))
@@ -157,6 +161,7 @@ def _command(name: str, cases: Callable[[Path, Path], Iterable[Build]], about: s
 
 _command("slices", fill_cases.volumes, "CT and MR without some of their slices.")
 _command("beside", fill_cases.beside, "MR without some of its slices, other contrasts beside it.")
+_command("trained", fill_cases.trained, "CT and MR without some of their slices, by a run that saw other patients.")
 _command("clouds", fill_cases.stacks, "Dated stacks under real clouds.")
 _command("alone", fill_cases.alone, "Single dates under real clouds.")
 

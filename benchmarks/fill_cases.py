@@ -6,7 +6,7 @@ import csv
 import shutil
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
-from functools import cached_property, partial
+from functools import cache, cached_property, partial
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +18,7 @@ from scipy.ndimage import label
 
 from augmentor.holes.find import find
 from augmentor.holes.kinds import Mask
+from augmentor.train import train
 from data_adapters import Scene, open_scenes
 
 
@@ -25,7 +26,7 @@ from data_adapters import Scene, open_scenes
 class Case:
     """A file to fill, ``holed``, with its ``mask`` if it has one; the ``truth`` (C, S, H, W), judged in ``hole``.
 
-    ``aux`` are files that lie beside it.
+    ``aux`` are files that lie beside it. ``run`` was trained on others; with ``adapting`` it goes on on this one.
     """
 
     name: str
@@ -35,6 +36,8 @@ class Case:
     truth: NDArray[Any]
     hole: Mask
     aux: tuple[Path, ...] = ()
+    run: Path | None = None
+    adapting: bool | None = None
 
     @cached_property
     def hidden(self) -> Mask:
@@ -82,6 +85,16 @@ BESIDE = {
 }
 """Volumes and other contrasts of the same head, on the same grid."""
 
+OTHERS = {
+    "MR sag_mprage_64": (
+        "mri_missing_slices",
+        ("nifti/stroke_T1.nii.gz", "nifti/stroke_T2.nii.gz", "nifti/stroke_FLAIR.nii.gz"),
+    ),
+    "MR stroke_T1": ("mri_missing_slices", ("mr_dicom/sag_mprage_64", "nifti/totalseg_example_mr_sm.nii.gz")),
+    "CT totalseg_ct": ("ct_missing_slices", ("ct_dicom/abdomen_20_j2k", "ct_dicom/ge_head_28_irregular")),
+}
+"""Volumes, and the recipe and volumes of other patients that a run is trained on for them."""
+
 ALONE = {
     "Sentinel-2, Bolzano": "satellite/S2_L2A_sample_5band.tif",
     "Sentinel-2, ukis-csmask": "satellite/csmask_sentinel2_image.tif",
@@ -112,6 +125,30 @@ def beside(data: Path, work: Path) -> Iterator[Build]:
 
 def _with(build: Callable[[], Case], aux: tuple[Path, ...]) -> Case:
     return replace(build(), aux=aux)
+
+
+def trained(data: Path, work: Path) -> Iterator[Build]:
+    """Volumes without some of their slices, and a run that was trained on other patients, as it is and going on."""
+    pattern = "every 4th slice"
+    for name, (recipe, others) in OTHERS.items():
+        run = cache(partial(_run, recipe, tuple(data / other for other in others), work / name))
+        for adapting, how in ((False, "a run of others"), (True, "a run of others that goes on")):
+            called = f"{name}, {how}, {pattern}"
+            volume = partial(_volume, called, data / VOLUMES[name], work / called, PATTERNS[pattern])
+            yield called, partial(_by, volume, run, adapting)
+
+
+def _by(build: Callable[[], Case], run: Callable[[], Path], adapting: bool) -> Case:
+    return replace(build(), run=run(), adapting=adapting)
+
+
+def _run(recipe: str, others: tuple[Path, ...], work: Path) -> Path:
+    """A run that was trained on other volumes."""
+    seen = work / "others"
+    seen.mkdir(parents=True)
+    for other in others:
+        (seen / other.name).symlink_to(other)
+    return train(recipe, data=seen, runs=work / "runs").folder
 
 
 def _volume(name: str, source: Path, folder: Path, left_out: Callable[[int], bool]) -> Case:

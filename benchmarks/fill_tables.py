@@ -48,8 +48,9 @@ HEAD = (
 )
 
 GROUPS = {
-    "Slices: every 4th missing": lambda name: name.endswith("every 4th slice") and "beside" not in name,
+    "Slices: every 4th missing": lambda name: name.count(",") == 1 and name.endswith("every 4th slice"),
     "Slices: every 4th missing, other contrasts of the same head beside it": lambda name: "beside" in name,
+    "Slices: every 4th missing, by a run that was trained on other patients": lambda name: "run of others" in name,
     "Slices: 3 in a row missing": lambda name: name.endswith("3 slices in a row"),
     "Slices: every 2nd missing": lambda name: name.endswith("every 2nd slice"),
     "Clouds over dated stacks": lambda name: "dates" in name,
