@@ -9,7 +9,7 @@ import zlib
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +24,7 @@ from data_adapters import fixity, room
 from data_adapters.anatomy import PATIENT, Axes, affine_of
 from data_adapters.atomic import replacing
 from data_adapters.errors import BrokenFile, NotThisFormat, TooLarge, Unwritable, UserError
+from data_adapters.labelled import labelled
 from data_adapters.scene import (
     Channel,
     Grid,
@@ -46,6 +47,8 @@ SUFFIXES = (".nii", ".nii.gz", ".hdr")
 GZIP = b"\x1f\x8b"
 LABEL = 1002
 """NIFTI_INTENT_LABEL (nifti1.h): values are indices."""
+LOOKED_AT = 16
+"""Slices from which it is told whether a file holds labels."""
 FAR = 100
 """Distance between the volumes of a 4-D file, in their own lengths."""
 COMMENT = 6
@@ -241,9 +244,16 @@ class NiftiScene(Scene):
             start = volume * depth
             yield volume, slice(max(first, start) - start, min(first + count, start + depth) - start)
 
-    @property
+    @cached_property
     def classes(self) -> bool:
-        return int(_load(self.path).header["intent_code"]) == LABEL
+        """As the header says; most label maps have no intent, and are known by their values."""
+        image = _load(self.path)
+        intent = int(image.header["intent_code"])
+        if intent or _scaling(image) != (1, 0):
+            return intent == LABEL
+        with _readable(self.path):
+            shown = self._shown(_stored(self.path, self.path.stat().st_mtime_ns))[0]
+            return labelled(shown[:: max(1, len(shown) // LOOKED_AT)])
 
     @property
     def corner(self) -> Place | None:

@@ -62,7 +62,9 @@ def check_scene(scene: Scene, out: Path, deliver: Delivery) -> None:
         )
     if scene.classes:
         raise NothingToFill(
-            "holds classes or labels, which have no values between them", where=scene.path, do="fill images"
+            "holds classes or labels, which have no values between them",
+            where=scene.path,
+            do="fill images, or say in the file that it is one (docs/formats.md)",
         )
     deliver.check(scene.format)
 

@@ -161,6 +161,7 @@ def nifti(
     codes: tuple[int, int] = (1, 1),
     qform: NDArray[Any] | None = None,
     big_endian: bool = False,
+    intent: str = "estimate",
 ) -> Path:
     """A volume (X, Y, Z[, T]) of stored values with an extension, times and an intent that must survive."""
     kind = {1: nibabel.Nifti1Image, 2: nibabel.Nifti2Image}[version]
@@ -173,7 +174,7 @@ def nifti(
     header = image.header
     header.set_slope_inter(slope, inter if slope is not None else None)
     header.set_xyzt_units("mm", "sec")
-    header.set_intent("estimate", name="kept")
+    header.set_intent(intent, name="kept")
     header["toffset"], header["cal_max"], header["aux_file"] = 1.5, 99.0, b"aux"
     if volume.ndim == 4:
         header["pixdim"][4] = 2.25
