@@ -175,7 +175,12 @@ def _digest(recipe: Recipe, scenes: list[Scene]) -> str:
 
 
 def like_each_other(scenes: list[Scene]) -> list[Scene]:
-    """Scenes of the commonest kind: one run learns one kind of image. How many are left out is said."""
+    """Scenes of the commonest kind: one run learns one kind of image, and of labels where there is nothing else. How
+    many are left out is said."""
+    images = [scene for scene in scenes if not scene.classes]
+    if images and len(images) < len(scenes):
+        note(f"{len(scenes) - len(images)} of {len(scenes)} scenes hold labels and are left out")
+        scenes = images
     kinds = [_kind(scene) for scene in scenes]
     common = Counter(kinds).most_common(1)[0][0]
     alike = [scene for scene, kind in zip(scenes, kinds, strict=True) if kind == common]

@@ -53,6 +53,30 @@ def test_volumes_of_another_plane_are_left_out(tmp_path: Path, form: str, other:
     assert other in augmentor("inspect", data).output
 
 
+def label_map(folder: Path, name: str) -> None:
+    """Blocks of labels on the grid of ``volume``, of whose kind its header says nothing."""
+    like = Template("nifti", "volume", "", (Channel("label"),), "uint8", 0, 9, spacing=(2, 1, 1), unit="mm")
+    values = np.arange(16.0).reshape(4, 4).repeat(SIDE // 4, 0).repeat(SIDE // 4, 1) // 2
+    volume = np.broadcast_to(values, (1, DEPTH, SIDE, SIDE))
+    adapter("nifti").write_sample(folder / name, volume, like, Provenance("test", "1", "by hand", source=name))
+
+
+@pytest.mark.parametrize("images", [0, 1, 2, 3])
+def test_label_maps_beside_images_are_left_out(tmp_path: Path, images: int) -> None:
+    """However many they are; where there is nothing else, they are what is learned from."""
+    data = tmp_path / "data"
+    data.mkdir()
+    for number in range(images):
+        volume(data, f"case{number}", "nifti", "axial")
+    for number in range(2):
+        label_map(data, f"a{number}_labels")
+    result = ingested(tmp_path, data, "size: [16, 16]", "valid_at_least: 0", "held_out: 0.5")
+    said = f"2 of {images + 2} scenes hold labels and are left out"
+    assert (said in result.output) == (images > 0)
+    assert (result.exit_code == 0) == (images != 1), result.output
+    assert images == 1 or f": {(images or 2) * DEPTH} tiles" in result.output
+
+
 def pictures(folder: Path, shape: tuple[int, ...], count: int = 20) -> Path:
     folder.mkdir()
     for index in range(count):
