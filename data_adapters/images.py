@@ -6,6 +6,7 @@ import math
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ from PIL.PngImagePlugin import PngInfo
 from data_adapters import fixity, room
 from data_adapters.atomic import replacing
 from data_adapters.errors import BrokenFile, TooLarge, Unwritable, UserError
+from data_adapters.labelled import labelled
 from data_adapters.scene import Channel, Grid, Patch, Pixels, Provenance, Scene, Template, Window, one_each, to_stored
 
 NAME = "png"
@@ -123,6 +125,11 @@ class ImageScene(Scene):
         values = planes[: self.shape[0]].astype(np.float32)
         valid = np.ones(values.shape, dtype=bool)
         return Pixels(values, valid & (planes[-1:] > 0) if len(planes) > self.shape[0] else valid)
+
+    @cached_property
+    def classes(self) -> bool:
+        """As gray values tell, since nothing else says so; a picture in colour is an image."""
+        return self.shape[0] == 1 and labelled(np.moveaxis(self._stored()[0], -1, 0)[:1])
 
     def template(self) -> Template:
         return Template.like(self, slope=1.0, intercept=0.0)

@@ -14,22 +14,32 @@ ALIKE = 0.6
 MOST = 512
 """Labels that a map has, at most; atlases of a brain have some two hundred."""
 
+FEW = 16
+"""Values up to which a map of labels need not be told from a smooth image of few grey levels."""
+
+STEP = 2
+"""Values that lie between most neighbours that differ: fewer in an image, which is smooth where neighbours agree."""
+
 
 def labelled(slices: NDArray[Any]) -> bool:
-    """Whether slices (S, H, W) hold few whole numbers that are mostly those of their neighbours, the commonest one,
-    which is taken for the background, left aside."""
+    """Whether slices (S, H, W) hold few whole numbers that are mostly those of their neighbours, and jump where they
+    are not; the commonest one, which is taken for the background, is left aside."""
     whole = slices.dtype.kind in "iu" or bool((np.isfinite(slices) & (slices == np.trunc(slices))).all())
     if not whole or not slices.size:
         return False
-    values, counts = np.unique(slices, return_counts=True)
+    values, ranks, counts = np.unique(slices, return_inverse=True, return_counts=True)
     if not 1 < len(values) <= MOST:
         return False
-    inside = slices != values[counts.argmax()]
-    alike = pairs = 0
-    for axis in (1, 2):
-        one, other = (np.moveaxis(slices, axis, 0)[part] for part in (slice(1, None), slice(-1)))
-        near = np.moveaxis(inside, axis, 0)
-        either = near[1:] | near[:-1]
-        pairs += int(either.sum())
-        alike += int((one == other)[either].sum())
-    return alike > ALIKE * pairs
+    ranks = ranks.reshape(slices.shape).astype(np.int16)
+    inside = ranks != counts.argmax()
+    steps = np.concatenate(
+        [
+            np.abs(np.diff(ranks, axis=axis))[inside.take(there, axis) | inside.take(there + 1, axis)]
+            for axis in (1, 2)
+            for there in (np.arange(slices.shape[axis] - 1),)
+        ]
+    )
+    jumps = steps[steps > 0]
+    if len(jumps) >= (1 - ALIKE) * len(steps):
+        return False
+    return len(values) <= FEW or bool(np.median(jumps) > STEP)

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from click.testing import CliRunner
 from numpy.typing import NDArray
+from PIL import Image
 from scipy.ndimage import gaussian_filter, zoom
 
 from augmentor.cli import main
@@ -40,6 +41,7 @@ IMAGES = {
     "CT": noisy(),
     "CT around which nothing is": np.where(organs(1) > 0, noisy(), -1024),
     "bytes": np.clip(noisy() + 128, 0, 255).astype(np.uint8),
+    "smooth bytes": np.round(zoom(noisy()[:, :10, :12] / 8 + 60, (1, 8, 8), order=1)).astype(np.uint8),
     "floats": noisy().astype(np.float32) / 7,
     "smooth floats": gaussian_filter(noisy().astype(np.float32), (0, 3, 3)),
     "organs with some values between": np.where(noisy() > 0, organs(4), organs(4) + 0.5),
@@ -97,6 +99,15 @@ def test_nothing_is_made_between_labels(tmp_path: Path, verb: list[Any]) -> None
 def test_our_own_phantom_is_an_image(tmp_path: Path) -> None:
     brain = phantoms.mr_volume(0, 64)
     assert not only(phantoms.write_mr(tmp_path / "mr.nii.gz", brain, 0)).classes
+
+
+@pytest.mark.parametrize("colours", [1, 3])
+def test_gray_pictures_may_be_labels(tmp_path: Path, colours: int) -> None:
+    plane = np.stack([MAPS["organs"][0]] * colours, axis=-1).squeeze()
+    Image.fromarray(plane).save(tmp_path / "mask.png")
+    Image.fromarray(IMAGES["bytes"][0]).save(tmp_path / "image.png")
+    assert only(tmp_path / "mask.png").classes == (colours == 1)
+    assert not only(tmp_path / "image.png").classes
 
 
 @pytest.mark.skipif(not SHARED.is_dir(), reason="real data are not here")
