@@ -1,6 +1,7 @@
 """Learning on a file stops when it no longer helps, and gives the best that it was."""
 
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import nibabel
@@ -17,7 +18,8 @@ from augmentor.holes.find import find
 from augmentor.holes.judge import Judged
 from augmentor.holes.kinds import Holes
 from augmentor.holes.priors import SUITED
-from augmentor.learners.corrector import Corrector
+from augmentor.learners.corrector import GOING_ON, RATE, Corrector
+from augmentor.recipe import Model
 from augmentor.scaling import Scaling
 from data_adapters import open_scenes, phantoms
 
@@ -97,6 +99,23 @@ def test_learning_stops_when_it_no_longer_helps(
     assert steps == min(2 * looks, 11)
     # Weights were those of the look before the one that judged them.
     assert best == 0 or kept == [float(best)]
+
+
+@pytest.mark.parametrize("going_on", [False, True])
+def test_a_run_goes_on_at_lower_rates(drawn: phantoms.Phantoms, monkeypatch: Any, going_on: bool) -> None:
+    rates: list[float] = []
+
+    def step(self: Corrector, seen: int) -> tuple[str, dict[str, float]]:
+        self.optimiser.step()
+        self.rate.step()
+        rates.append(self.optimiser.param_groups[-1]["lr"])
+        return "fill", {}
+
+    monkeypatch.setattr(Corrector, "step", step)
+    monkeypatch.setattr("augmentor.learners.corrector.take_over", lambda network, path: 1)
+    start: Any = SimpleNamespace(facts=SimpleNamespace(model=Model().model_dump()), file=Path) if going_on else None
+    adapt(Rehearsal(seen(drawn.mr)), "linear", start=start, tiles=320)
+    assert max(rates) == pytest.approx((GOING_ON if going_on else 1) * RATE, rel=0.1)
 
 
 def test_an_untrained_network_gives_the_prior(drawn: phantoms.Phantoms, monkeypatch: Any) -> None:
