@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import importlib
+import os
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
 from importlib.metadata import entry_points
@@ -174,8 +175,17 @@ def _files(folder: Path) -> list[Path]:
         raise SystemRefused.of(error, folder) from error
     if not there:
         raise NothingFound("no such file or folder", where=folder, do="check the path")
-    found = (p for p in folder.rglob("*") if p.is_file())
-    return sorted(p for p in found if not any(part.startswith(".") for part in p.relative_to(folder).parts))
+    return sorted(_below(folder))
+
+
+def _below(folder: Path) -> Iterator[Path]:
+    """The files below a folder but hidden ones, those of linked folders, too; no folder is looked into twice."""
+    seen = {os.path.realpath(folder)}
+    for at, folders, files in os.walk(folder, followlinks=True):
+        fresh = {os.path.realpath(Path(at, name)): name for name in sorted(folders, reverse=True) if name[0] != "."}
+        folders[:] = sorted(name for real, name in fresh.items() if real not in seen)
+        seen.update(fresh)
+        yield from (file for name in files if name[0] != "." and (file := Path(at, name)).is_file())
 
 
 def _owner(file: Path) -> str | None:

@@ -97,6 +97,19 @@ def test_hidden_files_are_not_looked_at(one_each, tmp_path):
     assert scan(tmp_path) == registry.Inventory((), (), {})
 
 
+def test_linked_folders_are_looked_into_once(one_each, tmp_path):
+    elsewhere, data = tmp_path / "elsewhere", tmp_path / "data"
+    (elsewhere / "deep").mkdir(parents=True)
+    data.mkdir()
+    shutil.copy(one_each["png"], elsewhere / "deep" / "a.png")
+    (elsewhere / "round").symlink_to(elsewhere)
+    (data / "linked.png").symlink_to(elsewhere / "deep" / "a.png")
+    (data / "nowhere").symlink_to(tmp_path / "absent")
+    for name in ("one", "two", ".hidden"):
+        (data / name).symlink_to(elsewhere)
+    assert [scene.path for scene in open_scenes(data)] == [data / "linked.png", data / "one" / "deep" / "a.png"]
+
+
 def test_one_scan_finds_every_format_once(one_each):
     folder = one_each["png"].parent
     assert sorted(s.format for s in open_scenes(folder)) == sorted(ADAPTER.get(k, k) for k in one_each)
