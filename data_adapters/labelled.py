@@ -40,6 +40,6 @@ def labelled(slices: NDArray[Any]) -> bool:
         ]
     )
     jumps = steps[steps > 0]
-    if len(jumps) >= (1 - ALIKE) * len(steps):
+    if not 0 < len(jumps) < (1 - ALIKE) * len(steps):
         return False
     return len(values) <= FEW or bool(np.median(jumps) > STEP)

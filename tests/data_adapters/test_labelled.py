@@ -46,6 +46,7 @@ IMAGES = {
     "smooth floats": gaussian_filter(noisy().astype(np.float32), (0, 3, 3)),
     "organs with some values between": np.where(noisy() > 0, organs(4), organs(4) + 0.5),
     "one value": np.full(SHAPE, 3, np.int16),
+    "one value a slice": np.arange(6, dtype=np.int16)[:, None, None] + np.zeros(SHAPE, np.int16),
     "nothing": np.zeros((0, 0, 0), np.int16),
     "not a number": np.full(SHAPE, np.nan),
 }
