@@ -358,8 +358,12 @@ def restyle(source: Path, out: Path, to: tuple[str, ...], own: tuple[str, ...], 
     default=None,
     help="Learn on SOURCE itself; done without asking where no run fits.",
 )
-@click.option("--adapt-tiles", "tiles", type=click.IntRange(64), default=40_000, show_default=True,
-              help="Hidden parts that are learned from, at most.")  # fmt: skip
+@click.option(
+    "--adapt-tiles",
+    "tiles",
+    type=click.IntRange(64),
+    help="Hidden parts that are learned from, at most; unless given, 40000 of a volume, else 24000.",
+)
 @click.option("--sharp", is_flag=True, help="A sample of what may have been there, not the best guess.")
 @runs_option
 @delivered

@@ -8,7 +8,6 @@ from functools import partial
 from pathlib import Path
 
 from augmentor.errors import NothingToFill, RunError, UnclearMask, WrongSpacing
-from augmentor.filling.adapt import TILES
 from augmentor.filling.auxiliary import auxiliary
 from augmentor.filling.blocks import anything
 from augmentor.filling.carried import carry_out, check_place, check_scene, one_scene
@@ -47,7 +46,7 @@ def fill(
     runs: str | Path = "runs",
     prior_only: bool = False,
     adapting: bool | None = None,
-    tiles: int = TILES,
+    tiles: int | None = None,
     sharp: bool = False,
     deliver: Delivery = Delivery(),
 ) -> Filled:
@@ -62,11 +61,11 @@ def fill(
     With ``spacing``, slices of a volume are missing between its own, too, so that all are so many mm apart. Slices
     beyond the last one that is known are filled where it is asked to ``extrapolate``.
 
-    What corrects the classical answer is ``run``, or the latest fill run below ``runs`` that was trained on this kind
-    of scene. With ``adapting`` a network learns on the scene itself, from that run where there is one, for as long as
-    that helps and for at most so many ``tiles``; without a run that is what is done unless ``prior_only``. ``method``
-    says what was used. ``sharp`` gives a sample of what may have been there in place of the best guess. ``deliver`` is
-    done with the files at the end.
+    What corrects the classical answer is ``run``, or the latest fill run below ``runs`` that was trained on this
+    kind of scene. With ``adapting`` a network learns on the scene itself, from that run where there is one, for as
+    long as that helps and for at most so many ``tiles`` (40,000 of a volume, else 24,000); without a run that is
+    what is done unless ``prior_only``. ``method`` says what was used. ``sharp`` gives a sample of what may have
+    been there in place of the best guess. ``deliver`` is done with the files at the end.
 
     Raises:
         UserError: if there is nothing to fill, or nothing to fill it from, nothing says which slices are missing, or

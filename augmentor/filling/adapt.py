@@ -14,8 +14,12 @@ from augmentor.recipe import Game, Model
 from augmentor.run import Facts, Run
 from augmentor.together.team import Team
 
-TILES = 40_000
-"""Hidden parts that are learned from, at most."""
+TILES = 24_000
+"""Hidden parts that are learned from, at most. After 40,000 the hidden parts of a stack of 30 dates were nearer by a
+quarter of a decibel, and one of seven dates under clouds 6 dB farther off."""
+
+TILES_OF_VOLUME = 40_000
+"""The same of a volume, which has its rows and columns to learn from, too: 0.1 dB nearer than after 24,000."""
 
 CHECK = 4_000
 """Hidden parts between looks at what is kept aside."""
@@ -24,15 +28,17 @@ PATIENCE = 3
 """Looks without a gain, after which learning stops."""
 
 
-def adapt(rehearsal: Rehearsal, prior: str, *, start: Run | None, tiles: int = TILES) -> Answer:
+def adapt(rehearsal: Rehearsal, prior: str, *, start: Run | None, tiles: int | None = None) -> Answer:
     """An answer whose network has learned on the scene itself, from ``start`` where one is given.
 
-    It stops before ``tiles`` hidden parts when those kept aside are filled no better, and gives the best it was.
+    It stops before ``tiles`` hidden parts (unless given, ``TILES``, or ``TILES_OF_VOLUME``) when those kept aside are
+    filled no better, and gives the best it was.
 
     Raises:
         RunError: if ``start`` does not fit.
     """
     view = rehearsal.view
+    tiles = tiles or (TILES_OF_VOLUME if view.volume else TILES)
     scene = view.scene
     facts = Facts(
         channels=scene.shape[0],

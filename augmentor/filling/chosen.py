@@ -34,7 +34,7 @@ class Choice(NamedTuple):
     judged: Judged | None
 
 
-def choose(view: View, run: Run | None, adapting: bool, tiles: int, reason: str) -> Choice:
+def choose(view: View, run: Run | None, adapting: bool, tiles: int | None, reason: str) -> Choice:
     """The answer that comes closest on the scene's own hidden parts: a network's over a prior, or a prior's alone.
 
     ``reason`` is said where no network is asked.

@@ -101,6 +101,19 @@ def test_learning_stops_when_it_no_longer_helps(
     assert best == 0 or kept == [float(best)]
 
 
+@pytest.mark.parametrize(("kind", "tiles", "parts"), [("mr", None, 64), ("stack", None, 32), ("mr", 16, 16)])
+def test_so_many_parts_are_learned_from(
+    drawn: phantoms.Phantoms, monkeypatch: Any, kind: str, tiles: int | None, parts: int
+) -> None:
+    learned: list[int] = []
+    monkeypatch.setattr(Corrector, "step", lambda self, seen: (learned.append(seen), {}))
+    monkeypatch.setattr(module, "TILES", 32)
+    monkeypatch.setattr(module, "TILES_OF_VOLUME", 64)
+    view = seen(getattr(drawn, kind), drawn.clouds if kind == "stack" else None)
+    adapt(Rehearsal(view), "linear", start=None, tiles=tiles)
+    assert 16 * len(learned) == parts
+
+
 @pytest.mark.parametrize("going_on", [False, True])
 def test_a_run_goes_on_at_lower_rates(drawn: phantoms.Phantoms, monkeypatch: Any, going_on: bool) -> None:
     rates: list[float] = []
