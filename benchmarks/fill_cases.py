@@ -86,14 +86,10 @@ BESIDE = {
 """Volumes and other contrasts of the same head, on the same grid."""
 
 OTHERS = {
-    "MR sag_mprage_64": (
-        "mri_missing_slices",
-        ("nifti/stroke_T1.nii.gz", "nifti/stroke_T2.nii.gz", "nifti/stroke_FLAIR.nii.gz"),
-    ),
-    "MR stroke_T1": ("mri_missing_slices", ("mr_dicom/sag_mprage_64", "nifti/totalseg_example_mr_sm.nii.gz")),
-    "CT totalseg_ct": ("ct_missing_slices", ("ct_dicom/abdomen_20_j2k", "ct_dicom/ge_head_28_irregular")),
+    "MR sag_mprage_64": ("nifti/stroke_T1.nii.gz", "nifti/stroke_T2.nii.gz", "nifti/stroke_FLAIR.nii.gz"),
+    "MR stroke_T1": ("mr_dicom/sag_mprage_64", "nifti/totalseg_example_mr_sm.nii.gz"),
 }
-"""Volumes, and the recipe and volumes of other patients that a run is trained on for them."""
+"""MR volumes, and those of other patients that a run is trained on for them."""
 
 ALONE = {
     "Sentinel-2, Bolzano": "satellite/S2_L2A_sample_5band.tif",
@@ -130,8 +126,8 @@ def _with(build: Callable[[], Case], aux: tuple[Path, ...]) -> Case:
 def trained(data: Path, work: Path) -> Iterator[Build]:
     """Volumes without some of their slices, and a run that was trained on other patients, as it is and going on."""
     pattern = "every 4th slice"
-    for name, (recipe, others) in OTHERS.items():
-        run = cache(partial(_run, recipe, tuple(data / other for other in others), work / name))
+    for name, others in OTHERS.items():
+        run = cache(partial(_run, tuple(data / other for other in others), work / name))
         for adapting, how in ((False, "a run of others"), (True, "a run of others that goes on")):
             called = f"{name}, {how}, {pattern}"
             volume = partial(_volume, called, data / VOLUMES[name], work / called, PATTERNS[pattern])
@@ -142,13 +138,13 @@ def _by(build: Callable[[], Case], run: Callable[[], Path], adapting: bool) -> C
     return replace(build(), run=run(), adapting=adapting)
 
 
-def _run(recipe: str, others: tuple[Path, ...], work: Path) -> Path:
+def _run(others: tuple[Path, ...], work: Path) -> Path:
     """A run that was trained on other volumes."""
     seen = work / "others"
     seen.mkdir(parents=True)
     for other in others:
         (seen / other.name).symlink_to(other)
-    return train(recipe, data=seen, runs=work / "runs").folder
+    return train("mri_missing_slices", data=seen, runs=work / "runs").folder
 
 
 def _volume(name: str, source: Path, folder: Path, left_out: Callable[[int], bool]) -> Case:
