@@ -177,7 +177,7 @@ def _digest(recipe: Recipe, scenes: list[Scene]) -> str:
 def like_each_other(scenes: list[Scene]) -> list[Scene]:
     """Scenes of the commonest kind: one run learns one kind of image, and of labels where there is nothing else. How
     many are left out is said."""
-    images = [scene for scene in scenes if not _labels(scene)]
+    images = [scene for scene in scenes if not scene.classes]
     if images and len(images) < len(scenes):
         note(f"{len(scenes) - len(images)} of {len(scenes)} scenes hold labels and are left out")
         scenes = images
@@ -187,14 +187,6 @@ def like_each_other(scenes: list[Scene]) -> list[Scene]:
     if left_out := len(scenes) - len(alike):
         note(f"{left_out} of {len(scenes)} scenes are of another kind and left out; see `augmentor inspect`")
     return alike
-
-
-def _labels(scene: Scene) -> bool:
-    """Whether a scene holds labels; of what cannot be read, that is said where it is."""
-    try:
-        return scene.classes
-    except DataError:
-        return False
 
 
 def _kind(scene: Scene) -> tuple[object, ...]:

@@ -39,7 +39,7 @@ def _ablate(records: Sequence[Record]) -> Figure:
 def _rows(records: Sequence[Record], row: str, ours: str) -> Figure:
     every = grouped(records, lambda r: (r["data"], r["pixels"], r["minutes"]))
     # Where one stands alone, there is nothing to see.
-    sets = {kind: trials for kind, trials in every.items() if len({trial[row] for trial in trials}) > 1}
+    sets = {kind: trials for kind, trials in every.items() if len({trial[row] for trial in trials}) > 1} or every
     names = sorted({record[row] for record in records}, key=lambda name: (name != ours, name), reverse=True)
     figure = Figure(figsize=(4.2 * len(sets), 1.6 + 0.5 * len(names)), layout="constrained")
     panels = figure.subplots(2, len(sets), squeeze=False, sharey=True)

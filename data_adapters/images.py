@@ -128,8 +128,11 @@ class ImageScene(Scene):
 
     @cached_property
     def classes(self) -> bool:
-        """As gray values tell, since nothing else says so; a picture in colour is an image."""
-        return self.shape[0] == 1 and labelled(np.moveaxis(self._stored()[0], -1, 0)[:1])
+        """As gray values tell, where they can be read, since nothing else says so; a picture in colour is an image."""
+        try:
+            return self.shape[0] == 1 and labelled(np.moveaxis(self._stored()[0], -1, 0)[:1])
+        except UserError:
+            return False
 
     def template(self) -> Template:
         return Template.like(self, slope=1.0, intercept=0.0)

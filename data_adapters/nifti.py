@@ -246,14 +246,17 @@ class NiftiScene(Scene):
 
     @cached_property
     def classes(self) -> bool:
-        """As the header says; most label maps have no intent, and are known by their values."""
+        """As the header says; most label maps have no intent, and are known by their values, where they can be read."""
         image = _load(self.path)
         intent = int(image.header["intent_code"])
         if intent or _scaling(image) != (1, 0):
             return intent == LABEL
-        with _readable(self.path):
-            shown = self._shown(_stored(self.path, self.path.stat().st_mtime_ns))[0]
-            return labelled(shown[:: max(1, len(shown) // LOOKED_AT)])
+        try:
+            with _readable(self.path):
+                shown = self._shown(_stored(self.path, self.path.stat().st_mtime_ns))[0]
+                return labelled(shown[:: max(1, len(shown) // LOOKED_AT)])
+        except UserError:
+            return False
 
     @property
     def corner(self) -> Place | None:

@@ -12,6 +12,7 @@ from scipy.ndimage import gaussian_filter, zoom
 
 from augmentor.cli import main
 from data_adapters import open_scenes, phantoms
+from data_adapters.errors import BrokenFile
 from data_adapters.labelled import labelled
 from tests.data_adapters.adapter_factories import SHARED, nifti, only
 
@@ -109,6 +110,20 @@ def test_gray_pictures_may_be_labels(tmp_path: Path, colours: int) -> None:
     Image.fromarray(IMAGES["bytes"][0]).save(tmp_path / "image.png")
     assert only(tmp_path / "mask.png").classes == (colours == 1)
     assert not only(tmp_path / "image.png").classes
+
+
+@pytest.mark.parametrize("name", ["organs.nii.gz", "mask.png"])
+def test_what_cannot_be_read_is_not_said_to_be_labels(tmp_path: Path, name: str) -> None:
+    path = tmp_path / name
+    if path.suffix == ".png":
+        Image.fromarray(np.random.default_rng(0).integers(0, 2, (64, 64), np.uint8)).save(path)
+    else:
+        nifti(path, np.random.default_rng(0).integers(0, 9, (40, 40, 6), np.int16), intent="none")
+    path.write_bytes(path.read_bytes()[: 3 * path.stat().st_size // 4])
+    scene = only(path)
+    assert not scene.classes
+    with pytest.raises(BrokenFile):
+        scene.read(0, 1)
 
 
 @pytest.mark.skipif(not SHARED.is_dir(), reason="real data are not here")
