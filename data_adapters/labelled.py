@@ -31,14 +31,12 @@ def labelled(slices: NDArray[Any]) -> bool:
     if not 1 < len(values) <= MOST:
         return False
     ranks = ranks.reshape(slices.shape).astype(np.int16)
-    inside = ranks != counts.argmax()
-    steps = np.concatenate(
-        [
-            np.abs(np.diff(ranks, axis=axis))[inside.take(there, axis) | inside.take(there + 1, axis)]
-            for axis in (1, 2)
-            for there in (np.arange(slices.shape[axis] - 1),)
-        ]
-    )
+    background = counts.argmax()
+    found = []
+    for planes in (ranks, ranks.swapaxes(1, 2)):
+        one, other = planes[:, 1:], planes[:, :-1]
+        found.append(np.abs(one - other)[(one != background) | (other != background)])
+    steps = np.concatenate(found, axis=None)
     jumps = steps[steps > 0]
     if not 0 < len(jumps) < (1 - ALIKE) * len(steps):
         return False
