@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import NamedTuple
 
@@ -29,6 +29,9 @@ FEATHER = 3.0
 
 MIRRORS = ((), (2,), (3,), (2, 3))
 """Axes of a plane along which it is mirrored: as it is, upside down, left to right, and both."""
+
+USUAL = 0.999
+"""Part of the corrections to hidden parts that are as small as the largest one that is followed whole."""
 
 OVERLAP = 0.25
 """Of neighbouring tiles that a plane is corrected by."""
@@ -79,6 +82,16 @@ def feathered(told: NDArray[np.float32], channels: int) -> NDArray[np.float32]:
     return np.minimum(distance_transform_edt(~clear) / FEATHER, 1).astype(np.float32)
 
 
+def tamed(correction: NDArray[np.float32], most: Sequence[float]) -> NDArray[np.float32]:
+    """A correction (..., C, h, w), taken back where it is larger than ``most`` (C,): the more, the farther beyond.
+
+    A network may be lost where it is told of what no hidden part showed, as a cloud's shadow that no mask knows.
+    Source: the redescending influence of robust statistics (Hampel et al. 1986, section 2.6), of power 2.
+    """
+    beyond = np.abs(correction) / np.maximum(np.asarray(most, np.float32)[:, None, None], 1e-12)
+    return np.asarray(correction / np.maximum(beyond, 1) ** 2)
+
+
 class Rebuilt(NamedTuple):
     """A slice rebuilt (C, h, w), and half of the interval that holds nine in ten truths, in [-1, 1] units."""
 
@@ -88,7 +101,8 @@ class Rebuilt(NamedTuple):
 
 @dataclass(frozen=True)
 class Answer:
-    """``prior`` is one of ``holes.priors.ALONG``; ``gain``, a number a channel, says how far to follow ``network``.
+    """``prior`` is one of ``holes.priors.ALONG``; ``gain``, a number a channel, says how far to follow ``network``, and
+    ``most`` the largest correction, before that, that is no larger than usual.
 
     ``sharp`` gives one sample in place of the best guess. Without ``doubt``, the interval is empty.
     """
@@ -96,15 +110,20 @@ class Answer:
     prior: str
     network: Correct | None = None
     gain: tuple[float, ...] = ()
+    most: tuple[float, ...] = ()
     doubt: Doubt | None = None
     sharp: bool = False
 
     def judged(self, trial: Trial) -> tuple[Answer, Judged]:
-        """The same, with gain and doubt by what it makes of hidden parts of known truth, and how it did there."""
-        corrections = [self._corrections(hidden) for hidden in trial.parts]
+        """The same, with gain, most and doubt by what it makes of hidden parts of known truth, and how it did there."""
+        found = [self._corrections(hidden) for hidden in trial.parts]
+        alike = np.concatenate(found[:2])
+        inside = np.moveaxis(np.abs(alike), 1, -1)[trial.alike.hole[:, 0]]
+        most = tuple(np.quantile(inside, USUAL, axis=0).tolist())
+        corrections = [tamed(correction, most) for correction in found]
         alike = np.concatenate(corrections[:2])
         gain = least_gain(alike, trial.alike) if trial.by_date else judge(alike, trial.alike).gain
-        chosen = replace(self, gain=gain)
+        chosen = replace(self, gain=gain, most=most)
         followed = [chosen._gain * correction for correction in corrections]
         left = trial.expected([errors(hidden, c) for hidden, c in zip(trial.parts, followed, strict=True)])
         prior = trial.expected([errors(hidden) for hidden in trial.parts])
@@ -128,7 +147,8 @@ class Answer:
         values, told = context.prior, context.told[None]
         if network := self.followed:
             noise = self._noise(told, 0) if self.sharp else None
-            values = values + feathered(told[0], len(values)) * self._gain * network(told, noise)[0]
+            correction = feathered(told[0], len(values)) * network(told, noise)[0]
+            values = values + self._gain * (tamed(correction, self.most) if self.most else correction)
         half = np.zeros_like(values)
         if self.doubt is not None:
             half = self.doubt.half(self._spread(told, len(values))[0])
@@ -144,7 +164,10 @@ class Answer:
         return np.array(self.gain, np.float32)[:, None, None]
 
     def _spread(self, told: NDArray[np.float32], channels: int) -> NDArray[np.float32]:
-        """How far samples lie apart (B, C, h, w); how far the neighbours do, where the prior answers alone."""
+        """How far samples lie apart (B, C, h, w); how far the neighbours do, where the prior answers alone.
+
+        Samples are not tamed: where the network is lost, they say so.
+        """
         if network := self.followed:
             samples = [self._gain * network(told, self._noise(told, n)) for n in range(SAMPLES)]
             return np.asarray(np.std(samples, axis=0))

@@ -42,11 +42,35 @@ def network(quality: float, noise: float = 0.0):  # type: ignore[no-untyped-def]
 def test_a_network_is_followed_as_far_as_it_helps(quality: float, gain: float) -> None:
     parts = hidden()
     answer, judged = Answer("linear", network(quality)).judged(Trial(parts))
-    assert answer.gain == pytest.approx((gain,) * 2, abs=1e-6)
+    # A few of the corrections are unusually large, and taken back.
+    assert answer.gain == pytest.approx((gain,) * 2, abs=1e-3)
     context = Context(parts.prior[0], parts.told[0])
-    wanted = parts.prior[0] + gain * quality * parts.told[0, :2]
-    np.testing.assert_allclose(answer(context).values, wanted, atol=1e-6)
+    correction = quality * parts.told[0, :2]
+    usual = np.abs(correction) <= np.array(answer.most)[:, None, None]
+    assert usual.mean() > 0.99
+    made = answer(context).values - parts.prior[0]
+    followed = np.array(answer.gain)[:, None, None] * correction
+    np.testing.assert_allclose(made[usual], followed[usual], atol=1e-6)
+    assert (np.abs(made) <= max(answer.gain) * np.array(answer.most)[:, None, None] + 1e-5).all()
     assert judged.error <= judged.prior_error
+
+
+@pytest.mark.parametrize("times", [1.0, 2.0, 10.0, 1000.0])
+@pytest.mark.parametrize("sharp", [False, True])
+def test_a_network_that_is_lost_is_followed_the_less_the_farther_it_goes(times: float, sharp: bool) -> None:
+    parts = hidden()
+    answer, _ = Answer("linear", network(1.0), sharp=sharp).judged(Trial(parts))
+    told = parts.told[0].copy()
+    told[:2, 4:8, 4:8] = times * np.array(answer.most)[:, None, None]
+    made = answer(Context(parts.prior[0], told)).values - parts.prior[0]
+    np.testing.assert_allclose(
+        made[:, 4:8, 4:8] * times, np.broadcast_to(np.array(answer.most)[:, None, None], (2, 4, 4)), rtol=1e-2
+    )
+    # It is lost there alone.
+    away = np.ones((16, 16), bool)
+    away[4:8, 4:8] = False
+    before = answer(Context(parts.prior[0], parts.told[0])).values - parts.prior[0]
+    np.testing.assert_array_equal(made[:, away], before[:, away])
 
 
 @pytest.mark.parametrize("quality", [None, 0.9, -1.0])
