@@ -29,7 +29,7 @@ from data_adapters.phantoms import Phantoms, draw_all
 SEED = 7
 SIZE = 128
 SAMPLES = 48
-LEARNED = 1200
+LEARNED = 4000
 """Hidden parts that filling learns from: few, for the time."""
 
 SHOWN = "Before, with holes black; after; and the interval that holds nine in ten truths, white where it is widest."

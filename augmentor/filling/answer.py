@@ -128,13 +128,11 @@ class Answer:
         left = trial.expected([errors(hidden, c) for hidden, c in zip(trial.parts, followed, strict=True)])
         prior = trial.expected([errors(hidden) for hidden in trial.parts])
         judged = Judged(gain, float(prior.mean()), float(left.mean()), tuple(left.tolist()))
-        doubts: list[Doubt] = []
+        doubts = []
         for correction, hidden in zip(followed, trial.parts, strict=True):
             wrong = hidden.truth - hidden.prior - correction
-            spread = chosen._spread(hidden.told, len(gain))
-            doubts.append(Doubt.calibrated(wrong, spread, hidden.hole, doubts[0].least if doubts else None))
-        times = trial.expected([np.array(doubt.times) for doubt in doubts])
-        return replace(chosen, doubt=replace(doubts[0], times=tuple(times.tolist()))), judged
+            doubts.append(Doubt.calibrated(wrong, chosen._spread(hidden.told, len(gain)), hidden.hole))
+        return replace(chosen, doubt=Doubt.expected(doubts, trial.expected)), judged
 
     def _corrections(self, hidden: Hidden) -> NDArray[np.float32]:
         if self.network is None:

@@ -2,46 +2,90 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.optimize import isotonic_regression
 
 from augmentor.holes.priors import Mask
+
+Values = NDArray[Any]
 
 COVERED = 0.9
 """Part of the truths that lie in the interval."""
 
-LEAST = 0.1
-"""The least spread that is believed, as a part of the usual one: no two samples differ somewhere, and err all the
-same."""
+BINS = 32
+"""Bins of equal count that spreads are sorted into, at most."""
+
+FEWEST = 256
+"""Pixels in a bin, at least."""
+
+
+@dataclass(frozen=True)
+class Curve:
+    """Half of the interval by the spread that is said: ``halves`` at ``spreads``, linear between these; as at the first
+    one below it, and in proportion to the spread beyond the last."""
+
+    spreads: Values
+    halves: Values
+
+    @classmethod
+    def calibrated(cls, error: Values, spread: Values) -> Curve:
+        """From sizes of errors (N,) and their spreads (N,), by split conformal prediction in each bin of spreads.
+
+        What is easy and hardly varies does not make up for what is not: a hole may show other parts of either than
+        what was hidden. Source: Mondrian prediction, Vovk et al. 2005, "Algorithmic learning in a random world",
+        section 4.5; a larger spread never means a narrower interval (isotonic regression).
+        """
+        edges = np.unique(np.quantile(spread, np.linspace(0, 1, int(np.clip(len(spread) // FEWEST, 1, BINS)) + 1)))
+        bins = np.clip(np.searchsorted(edges, spread, side="right") - 1, 0, max(0, len(edges) - 2))
+        of_bins = [bins == number for number in np.unique(bins)]
+        quantiles = [_conformal(error[of_bin]) for of_bin in of_bins]
+        rising = isotonic_regression(quantiles, weights=[of_bin.sum() for of_bin in of_bins]).x
+        return cls(np.array([np.median(spread[of_bin]) for of_bin in of_bins]), np.asarray(rising))
+
+    def __call__(self, spread: Values) -> Values:
+        """Half of the interval of spreads of any shape."""
+        beyond = np.maximum(spread / max(float(self.spreads[-1]), 1e-12), 1) if self.spreads[-1] > 0 else 1.0
+        return np.asarray(np.interp(spread, self.spreads, self.halves) * beyond)
 
 
 @dataclass(frozen=True)
 class Doubt:
-    """Half of the interval is ``times`` (a number a channel) the spread that is said, and ``least`` added to it."""
+    """Half of the interval by the spread, a curve a channel."""
 
-    times: tuple[float, ...]
-    least: float
+    curves: tuple[Curve, ...]
 
     @classmethod
-    def calibrated(
-        cls, error: NDArray[np.floating], spread: NDArray[np.floating], hole: Mask, least: float | None = None
-    ) -> Doubt:
-        """From errors and spreads (B, C, h, w) inside hidden parts (B, 1, h, w), by split conformal prediction.
-
-        ``least`` follows the spread unless it is given.
-
-        Source: Lei et al. 2018, "Distribution-free predictive inference for regression", section 5.2 (residuals
-        scaled by a spread).
-        """
+    def calibrated(cls, error: Values, spread: Values, hole: Mask) -> Doubt:
+        """From errors and spreads (B, C, h, w) inside hidden parts (B, 1, h, w)."""
         inside = hole[:, 0]
-        spreads = np.moveaxis(spread, 1, -1)[inside]
-        least = max(LEAST * float(spreads.mean()), 1e-6) if least is None else least
-        ratios = np.abs(np.moveaxis(error, 1, -1)[inside]) / (spreads + least)
-        rank = min(1.0, np.ceil((len(ratios) + 1) * COVERED) / len(ratios))
-        return cls(tuple(np.quantile(ratios, rank, axis=0).tolist()), least)
+        return cls(
+            tuple(Curve.calibrated(np.abs(error[:, c])[inside], spread[:, c][inside]) for c in range(error.shape[1]))
+        )
+
+    @classmethod
+    def expected(cls, doubts: Sequence[Doubt], figure: Callable[[Sequence[Values]], Values]) -> Doubt:
+        """What ``figure`` makes of the halves of several, at the spreads of the first."""
+        curves = []
+        for of_channel in zip(*(doubt.curves for doubt in doubts), strict=True):
+            spreads = of_channel[0].spreads
+            curves.append(Curve(spreads, figure([curve(spreads) for curve in of_channel])))
+        return cls(tuple(curves))
 
     def half(self, spread: NDArray[np.float32]) -> NDArray[np.float32]:
         """Half of the interval (C, h, w) of a spread (C, h, w)."""
-        return np.asarray(np.array(self.times, np.float32)[:, None, None] * (spread + np.float32(self.least)))
+        halves = [curve(plane) for curve, plane in zip(self.curves, spread, strict=True)]
+        return np.stack(halves).astype(np.float32)
+
+
+def _conformal(sizes: Values) -> float:
+    """The size that nine in ten new ones do not exceed.
+
+    Source: Lei et al. 2018, "Distribution-free predictive inference for regression", section 2.2.
+    """
+    rank = min(1.0, np.ceil((len(sizes) + 1) * COVERED) / len(sizes))
+    return float(np.quantile(sizes, rank))
