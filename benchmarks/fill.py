@@ -161,7 +161,7 @@ def _command(name: str, cases: Callable[[Path, Path], Iterable[Build]], about: s
 
 _command("slices", fill_cases.volumes, "CT and MR without some of their slices.")
 _command("beside", fill_cases.beside, "MR without some of its slices, other contrasts beside it.")
-_command("trained", fill_cases.trained, "MR without some of its slices, by a run that saw other patients.")
+_command("trained", fill_cases.trained, "MR slices and pairs of dates, by a run that saw others.")
 _command("clouds", fill_cases.stacks, "Dated stacks under real clouds.")
 _command("alone", fill_cases.alone, "Single dates under real clouds.")
 

@@ -123,28 +123,47 @@ def _with(build: Callable[[], Case], aux: tuple[Path, ...]) -> Case:
     return replace(build(), aux=aux)
 
 
+HOW = ((False, ""), (True, " that goes on"))
+"""Whether a run goes on to learn on the file that it fills, and how that is called."""
+
+
 def trained(data: Path, work: Path) -> Iterator[Build]:
-    """Volumes without some of their slices, and a run that was trained on other patients, as it is and going on."""
+    """Volumes and stacks with a part left out, and a run that was trained on other patients or another place, as it is
+    and going on."""
     pattern = "every 4th slice"
     for name, others in OTHERS.items():
-        run = cache(partial(_run, tuple(data / other for other in others), work / name))
-        for adapting, how in ((False, "a run of others"), (True, "a run of others that goes on")):
-            called = f"{name}, {how}, {pattern}"
+        run = cache(partial(_run_of_others, tuple(data / other for other in others), work / name))
+        for adapting, how in HOW:
+            called = f"{name}, a run of others{how}, {pattern}"
             volume = partial(_volume, called, data / VOLUMES[name], work / called, PATTERNS[pattern])
             yield called, partial(_by, volume, run, adapting)
+    series, bands = data / "satellite_timeseries", "4 bands"
+    run = cache(partial(_run_of_rome, series, work / "Rome", bands))
+    for name, clear, other in _pairs(series):
+        for adapting, how in HOW:
+            called = f"{name}, a run of Rome{how}, {bands}"
+            yield called, partial(_by, partial(_pair, called, clear, other, work / called, bands), run, adapting)
 
 
 def _by(build: Callable[[], Case], run: Callable[[], Path], adapting: bool) -> Case:
     return replace(build(), run=run(), adapting=adapting)
 
 
-def _run(others: tuple[Path, ...], work: Path) -> Path:
+def _run_of_others(others: tuple[Path, ...], work: Path) -> Path:
     """A run that was trained on other volumes."""
     seen = work / "others"
     seen.mkdir(parents=True)
     for other in others:
         (seen / other.name).symlink_to(other)
     return train("mri_missing_slices", data=seen, runs=work / "runs").folder
+
+
+def _run_of_rome(series: Path, work: Path, bands: str) -> Path:
+    """A run that was trained on what the clouds leave of a year near Rome."""
+    for path in sorted((series / "s2_rome_west").glob("*.tif")):
+        _bands_of(path, work / "images" / path.name, STACKS[bands])
+    masks = series / "s2_rome_west_masks"
+    return train("sentinel2_clouds", data=work / "images", masks=masks, runs=work / "runs").folder
 
 
 def _volume(name: str, source: Path, folder: Path, left_out: Callable[[int], bool]) -> Case:
@@ -186,12 +205,17 @@ def stacks(data: Path, work: Path) -> Iterator[Build]:
     for bands in STACKS:
         called = f"Rome, 7 of 30 dates, {bands}"
         yield called, partial(_rome, called, series, work / "rome" / bands, bands)
-    pairs = sorted((series / "sen12mscr_pairs").glob("*_clear.tif"))
     for bands in STACKS:
-        for number, path in enumerate(pairs):
-            other = pairs[(number + 1) % len(pairs)]
-            called = f"{path.stem.removesuffix('_clear')}, 1 of 2 dates, {bands}"
-            yield called, partial(_pair, called, path, other, work / path.stem / bands, bands)
+        for name, clear, other in _pairs(series):
+            called = f"{name}, 1 of 2 dates, {bands}"
+            yield called, partial(_pair, called, clear, other, work / name / bands, bands)
+
+
+def _pairs(series: Path) -> Iterator[tuple[str, Path, Path]]:
+    """Clear dates that have a cloudy one beside them, by name; and another place's, whose clouds they are put under."""
+    clear = sorted((series / "sen12mscr_pairs").glob("*_clear.tif"))
+    for path, other in zip(clear, clear[1:] + clear[:1], strict=True):
+        yield path.stem.removesuffix("_clear"), path, other
 
 
 def _rome(name: str, series: Path, work: Path, bands: str) -> Case:
