@@ -125,14 +125,13 @@ class Answer:
         gain = least_gain(alike, trial.alike) if trial.by_date else judge(alike, trial.alike).gain
         chosen = replace(self, gain=gain, most=most)
         followed = [chosen._gain * correction for correction in corrections]
-        left = trial.expected([errors(hidden, c) for hidden, c in zip(trial.parts, followed, strict=True)])
+        own, *rows = (errors(hidden, c) for hidden, c in zip(trial.parts, followed, strict=True))
+        left = trial.expected([own, *rows])
         prior = trial.expected([errors(hidden) for hidden in trial.parts])
         judged = Judged(gain, float(prior.mean()), float(left.mean()), tuple(left.tolist()))
-        doubts = []
-        for correction, hidden in zip(followed, trial.parts, strict=True):
-            wrong = hidden.truth - hidden.prior - correction
-            doubts.append(Doubt.calibrated(wrong, chosen._spread(hidden.told, len(gain)), hidden.hole))
-        return replace(chosen, doubt=Doubt.expected(doubts, trial.expected)), judged
+        wrong = trial.own.truth - trial.own.prior - followed[0]
+        doubt = Doubt.calibrated(wrong, chosen._spread(trial.own.told, len(gain)), trial.own.hole)
+        return replace(chosen, doubt=doubt.times(np.sqrt(left / np.maximum(own, 1e-12)))), judged
 
     def _corrections(self, hidden: Hidden) -> NDArray[np.float32]:
         if self.network is None:

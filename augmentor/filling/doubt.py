@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -67,14 +66,9 @@ class Doubt:
             tuple(Curve.calibrated(np.abs(error[:, c])[inside], spread[:, c][inside]) for c in range(error.shape[1]))
         )
 
-    @classmethod
-    def expected(cls, doubts: Sequence[Doubt], figure: Callable[[Sequence[Values]], Values]) -> Doubt:
-        """What ``figure`` makes of the halves of several, at the spreads of the first."""
-        curves = []
-        for of_channel in zip(*(doubt.curves for doubt in doubts), strict=True):
-            spreads = of_channel[0].spreads
-            curves.append(Curve(spreads, figure([curve(spreads) for curve in of_channel])))
-        return cls(tuple(curves))
+    def times(self, factors: Values) -> Doubt:
+        """The interval so many times as wide, a factor a channel (C,)."""
+        return Doubt(tuple(Curve(c.spreads, c.halves * times) for c, times in zip(self.curves, factors, strict=True)))
 
     def half(self, spread: NDArray[np.float32]) -> NDArray[np.float32]:
         """Half of the interval (C, h, w) of a spread (C, h, w)."""

@@ -83,6 +83,16 @@ def test_the_interval_holds_nine_in_ten_hidden_truths(quality: float | None) -> 
     assert np.moveaxis(inside, 1, -1)[parts.hole[:, 0]].mean() == pytest.approx(0.9, abs=0.03)
 
 
+@pytest.mark.parametrize("times", [0.5, 1.0, 3.0])
+def test_the_interval_is_as_much_wider_as_rows_err_more_with_the_neighbours_of_holes(times: float) -> None:
+    own, as_hidden = hidden(0), hidden(1)
+    rows = as_hidden._replace(truth=as_hidden.prior + times * (as_hidden.truth - as_hidden.prior))
+    alone, _ = Answer("linear").judged(Trial(own))
+    beside, _ = Answer("linear").judged(Trial(own, (rows, as_hidden)))
+    context = Context(own.prior[0], own.told[0])
+    np.testing.assert_allclose(beside(context).half, times * alone(context).half, rtol=1e-5)
+
+
 def test_a_sharp_answer_is_one_sample_and_the_same_again() -> None:
     parts = hidden()
     best, _ = Answer("linear", network(1.0, 0.3)).judged(Trial(parts))
