@@ -371,6 +371,12 @@ def restyle(source: Path, out: Path, to: tuple[str, ...], own: tuple[str, ...], 
 @clustered
 def fill(source: Path, out: Path, name: str, every: bool, hands: Workers, **options: Any) -> None:
     """Rebuild missing slices, clouds or nodata of SOURCE; every observed pixel stays as it was."""
+    from augmentor.together.workers import HERE
+
+    if every and name:
+        raise click.UsageError("--scene names one scene, and --all fills every one: leave one of them out")
+    if hands is not HERE and not every:
+        raise click.UsageError("--scheduler divides scenes among workers: give --all, or leave it out")
     if every:
         from augmentor.fill_all import fill_all
 

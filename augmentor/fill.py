@@ -9,7 +9,7 @@ from pathlib import Path
 
 from augmentor.errors import NothingToFill, RunError, UnclearMask, WrongSpacing
 from augmentor.filling.auxiliary import auxiliary
-from augmentor.filling.blocks import anything
+from augmentor.filling.blocks import anything, check_reach
 from augmentor.filling.carried import carry_out, check_place, check_scene, one_scene
 from augmentor.filling.choose import choose_run, scaling
 from augmentor.filling.chosen import choose
@@ -36,7 +36,7 @@ def fill(
     out: str | Path,
     *,
     mask: str | Path | None = None,
-    aux: Sequence[str | Path] = (),
+    aux: str | Path | Sequence[str | Path] = (),
     mask_means: str = "",
     grow: int = 0,
     spacing: float | None = None,
@@ -73,6 +73,7 @@ def fill(
     """
     given = source if isinstance(source, Scene) else None
     source, out, runs = source.path if isinstance(source, Scene) else Path(source), Path(out), Path(runs)
+    aux = (aux,) if isinstance(aux, str | Path) else tuple(aux)
     check_place(source, out)
     if mask_means and mask is None:
         raise UnclearMask(f"{mask_means!r} is the meaning of no mask", do="give --mask, or leave --mask-means out")
@@ -104,6 +105,7 @@ def fill(
     view = View(scene, holes, scaling(scene, holes, chosen), beside)
     if not anything(view):
         raise NothingToFill("no pixel is to be filled", where=source, do="give --mask, or check that it is not empty")
+    check_reach(view)
     if adapting is None:
         adapting = chosen is None and not prior_only
     reason = "alone, as asked" if prior_only else "no trained run"

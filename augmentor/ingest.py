@@ -31,7 +31,7 @@ FEWEST = 16
 """Tiles below which nothing can be learned and held out."""
 
 
-def ingest(recipe: Recipe, store: Path = Path("tiles"), hands: Workers = HERE) -> TileStore:
+def ingest(recipe: Recipe, store: str | Path = "runs/tiles", hands: Workers = HERE) -> TileStore:
     """Cut the recipe's data into a tile store below ``store``; an equal finished one is used again.
 
     An interrupted one goes on where it stopped. Scenes are cut by ``hands``.
@@ -42,7 +42,7 @@ def ingest(recipe: Recipe, store: Path = Path("tiles"), hands: Workers = HERE) -
     if recipe.data.path is None:
         raise RecipeError("names no data", where=recipe.name, do="give --data PATH or set data.path")
     scenes = opened(recipe.data.path)
-    found = TileStore(store / f"{recipe.name}-{_digest(recipe, scenes)[:12]}")
+    found = TileStore(Path(store) / f"{recipe.name}-{_digest(recipe, scenes)[:12]}")
     if not found.finished:
         with alone_in(found.folder, patient=True):
             # Whoever was waited for may have written this very store.

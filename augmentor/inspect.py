@@ -21,12 +21,13 @@ RECIPES = {
 }
 
 
-def inspect(path: Path) -> str:
+def inspect(path: str | Path) -> str:
     """A report, in lines, of everything at ``path``; headers are read, and pixels only to find blank slices.
 
     Raises:
         UserError: if nothing there can be used.
     """
+    path = Path(path)
     inventory = scan(path)
     if not inventory.scenes:
         if inventory.problems:

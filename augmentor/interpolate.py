@@ -7,6 +7,7 @@ from functools import partial
 from pathlib import Path
 
 from augmentor.errors import Extrapolation, RunError, UnclearMask
+from augmentor.filling.blocks import check_reach
 from augmentor.filling.carried import carry_out, check_place, check_scene, one_scene
 from augmentor.filling.choose import scaling
 from augmentor.filling.chosen import choose, repeated
@@ -94,6 +95,7 @@ def interpolate(
     holes = never_acquired(wanted, covered)
     season = (Season(wanted),) if scene.kind == "stack" else ()
     view = View(wanted, holes, scaling(wanted, holes, None), season)
+    check_reach(view)
     # Of slices at other places than equal steps, none can be hidden as the one that is asked about.
     learning = not prior_only and (scene.kind == "stack" or wanted.finer_scene is not None)
     reason = "alone, as asked" if prior_only else "at no equal step between slices"

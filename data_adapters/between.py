@@ -192,4 +192,4 @@ def _asked(scene: Scene, at: str) -> tuple[float, str]:
         position = float("nan")
     if not np.isfinite(position):
         raise WrongPlace(f"{at!r} is no distance", where=scene.path, do="give mm from the first slice, as 12.5")
-    return position, ""
+    return position / scene.grid.millimetres, ""

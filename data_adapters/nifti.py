@@ -25,6 +25,7 @@ from data_adapters.anatomy import PATIENT, Axes, affine_of
 from data_adapters.atomic import replacing
 from data_adapters.errors import BrokenFile, NotThisFormat, TooLarge, Unwritable, UserError
 from data_adapters.labelled import labelled
+from data_adapters.naming import named_beside
 from data_adapters.scene import (
     Channel,
     Grid,
@@ -322,7 +323,7 @@ class NiftiScene(Scene):
             shown_made[region] |= patch.made[0].astype(np.uint8)
         filled = _alike(image, raw, self.steps, slope, intercept)
         _sign(filled, raw, "partly synthetic", provenance)
-        mask_path = destination.with_name(f"{_stem(destination)}_made{destination.name[len(_stem(destination)) :]}")
+        mask_path = named_beside(destination, "made")
         written = [_save(filled, destination)]
         if not marked:
             return written

@@ -47,6 +47,10 @@ class Channel:
     unit: str = ""
 
 
+MILLIMETRES = {"meter": 1000.0, "micron": 0.001}
+"""Of NIfTI's other units of length."""
+
+
 @dataclass(frozen=True)
 class Grid:
     """Where pixels lie. ``spacing`` is (between slices, between rows, between columns) in ``unit``.
@@ -59,6 +63,11 @@ class Grid:
     unit: str
     frame: str
     positions: tuple[float, ...] = (0.0,)
+
+    @property
+    def millimetres(self) -> float:
+        """Of one unit of length."""
+        return MILLIMETRES.get(self.unit, 1.0)
 
     def finer(self, factor: int, positions: tuple[float, ...]) -> Grid:
         """The grid of ``factor`` times as many steps between slices, which lie at ``positions``."""

@@ -18,6 +18,7 @@ from rasterio.transform import from_origin
 from augmentor import fill
 from augmentor.cli import main
 from augmentor.fill import Filled
+from augmentor.inspect import inspect
 from data_adapters import Delivery, Provenance, adapter, open_scenes, phantoms
 from data_adapters.dicom.send import stow
 from data_adapters.errors import GridMismatch, NotDelivered, Unwritable, UserError
@@ -296,3 +297,22 @@ def test_volumes_are_not_cut_from_doubled_slices(tmp_path: Path) -> None:
     (series / "copy.dcm").write_bytes(one.read_bytes())
     said = augmentor("ingest", "ct_volume", "--data", series, "--set", "tiles.size=[8,16,16]", "--store", tmp_path)
     assert "DuplicatePositions" in said.output
+
+
+@pytest.mark.parametrize("words", [["--all", "--scene", "one"], ["--scheduler", "local:1"]])
+def test_words_that_do_not_go_together_are_refused(tmp_path: Path, words: list[str]) -> None:
+    source = raster(tmp_path / "a.tif", ground())
+    result = CliRunner().invoke(main, ["fill", str(source), "-o", str(tmp_path / "out.tif"), *words])
+    assert result.exit_code == 2 and result.stderr.splitlines()[-1].startswith("Error: --s")
+    assert not (tmp_path / "out.tif").exists()
+
+
+def test_paths_are_texts_too_and_one_auxiliary_raster_need_not_be_a_list(tmp_path: Path) -> None:
+    bands = ground()
+    raster(tmp_path / "a.tif", bands, nodata=0)
+    assert inspect(str(tmp_path / "a.tif")) == inspect(tmp_path / "a.tif")
+    raster(tmp_path / "m.tif", cover())
+    raster(tmp_path / "radar.tif", bands)
+    made = fill(str(tmp_path / "a.tif"), str(tmp_path / "out.tif"), mask=str(tmp_path / "m.tif"),
+                aux=str(tmp_path / "radar.tif"), tiles=64)  # fmt: skip
+    assert made.pixels

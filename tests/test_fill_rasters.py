@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,12 @@ from rasterio.transform import from_origin
 from scipy.ndimage import gaussian_filter
 
 from augmentor.cli import main
+from augmentor.errors import TooLittleContext
+from augmentor.fill import fill
+from augmentor.filling.blocks import REACH
+from augmentor.filling.choose import scaling
+from augmentor.holes.kinds import Holes
+from data_adapters import open_scenes
 
 SIDE = 300
 
@@ -65,3 +72,38 @@ def test_stripes_are_filled_and_what_lies_between_them_is_not_touched(tmp_path: 
     seam = np.zeros_like(lost)
     seam[254:258], seam[:, 254:258] = True, True
     assert np.abs((made.astype(float) - truth)[:, lost & seam]).mean() < 2 * np.abs(errors).mean()
+
+
+def test_a_scene_whose_middle_is_hidden_is_scaled_by_what_shows(tmp_path: Path) -> None:
+    side = 700
+    random = np.random.default_rng(0)
+    with rasterio.open(
+        tmp_path / "scene.tif", "w", driver="GTiff", height=side, width=side, count=2, dtype="uint16",
+        crs="EPSG:32618", transform=from_origin(300_000, 2_800_000, 30, 30),
+    ) as data:  # fmt: skip
+        data.write(random.integers(1000, 9000, (2, side, side)).astype(np.uint16))
+    (scene,) = open_scenes(tmp_path / "scene.tif")
+    lost = np.zeros((side, side), bool)
+    lost[200:500, 200:500] = True
+    holes = Holes(lambda window: np.repeat(lost[window.slices][None, None], 2, axis=0))
+    found = scaling(scene, holes, None)
+    assert np.allclose(found.low, 1000, atol=50) and np.allclose(found.high, 9000, atol=50)
+
+
+def test_a_hole_too_deep_is_refused_before_anything_is_learned(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    side = 2 * (REACH + 60)
+    source = tmp_path / "scene.tif"
+    bands = np.full((1, side, side), 700, np.uint16)
+    bands[:, 20:, 20:] = 0
+    with rasterio.open(
+        source, "w", driver="GTiff", height=side, width=side, count=1, dtype="uint16", nodata=0,
+        crs="EPSG:32618", transform=from_origin(300_000, 2_800_000, 30, 30),
+    ) as data:  # fmt: skip
+        data.write(bands)
+
+    def learned(*_: object, **__: object) -> None:
+        raise AssertionError("learned first")
+
+    monkeypatch.setattr(import_module("augmentor.fill"), "choose", learned)
+    with pytest.raises(TooLittleContext, match=f"within {REACH} pixels"):
+        fill(source, tmp_path / "out.tif")

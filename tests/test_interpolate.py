@@ -257,3 +257,12 @@ def test_the_season_comes_round(drawn: phantoms.Phantoms) -> None:
     np.testing.assert_allclose((told**2).sum(axis=0), 1, rtol=1e-5)
     days = [date.fromisoformat(day).timetuple().tm_yday - 1 for day in scene.dates]
     np.testing.assert_allclose(told[0, :, 0, 0], np.cos(2 * np.pi * np.array(days) / 365.25), atol=1e-5)
+
+
+@pytest.mark.parametrize(("unit", "length"), [("mm", 1.0), ("meter", 1000.0), ("micron", 0.001)])
+def test_a_place_is_in_mm_whatever_the_file_counts_in(tmp_path: Path, unit: str, length: float) -> None:
+    image = nibabel.Nifti1Image(np.ones((4, 4, 9), np.int16), np.diag([2 / length] * 3 + [1]))
+    image.header.set_xyzt_units(unit)
+    image.to_filename(tmp_path / "a.nii")
+    (scene,) = open_scenes(tmp_path / "a.nii")
+    assert between(scene, "3").grid.positions[3] == pytest.approx(3 / length)

@@ -23,7 +23,8 @@ from augmentor.cli import main
 from augmentor.run import Run
 from augmentor.verify import Verdict
 from augmentor.verifying.observed import observed
-from data_adapters import Delivery, phantoms
+from augmentor.viewing.beside import Filled, record_of_fill
+from data_adapters import Delivery, open_scenes, phantoms
 from data_adapters.errors import NotDelivered
 from data_adapters.fixity import pixel_digest
 from data_adapters.sums import SUMS, Sums, read
@@ -401,3 +402,25 @@ def test_equal_commands_give_equal_sums(drawn: phantoms.Phantoms, tmp_path: Path
         (tmp_path / place).mkdir()
         filled_series(drawn, tmp_path / place)
     assert (tmp_path / "a" / "ct.sha256").read_bytes() == (tmp_path / "b" / "ct.sha256").read_bytes()
+
+
+@pytest.mark.parametrize(
+    ("source", "name"),
+    [("mr", "o.v2.nii.gz"), ("mr", "o.v2.nii"), ("ct", "series.v2"), ("scene", "s.2023.tif"), ("scene", "s.tiff")],
+)
+def test_whatever_a_result_is_called_what_lies_beside_it_is_found(
+    drawn: phantoms.Phantoms, tmp_path: Path, source: str, name: str
+) -> None:
+    # The cloudiest date.
+    number = int(np.argmax([rasterio.open(cover).read().mean() for cover in sorted(drawn.clouds.glob("*.tif"))]))
+    one_date, clouds = (sorted(folder.glob("*.tif"))[number] for folder in (drawn.stack, drawn.clouds))
+    path, mask = (one_date, clouds) if source == "scene" else (getattr(drawn, source), None)
+    result = tmp_path / name
+    fill(path, result, mask=mask, prior_only=True)
+    held = observed(result, path)
+    assert held.fine and held.made > 0
+    (scene,) = (s for s in open_scenes(result) if s.shape[0] == open_scenes(path)[0].shape[0])
+    record = record_of_fill(result)
+    assert record is not None
+    roles = [layer.role for layer in Filled(result, scene, record, path).layers()]
+    assert roles == ["before", "made", "spread"]

@@ -26,6 +26,13 @@ def slotted(source: Scene, result: Scene, where: Path) -> Scene:
     return source.finer(new // own)
 
 
+def alike(scene: Scene, source: Scene) -> bool:
+    """Whether both have the same channels and planes, and the same dates: of one date, a name may have lost it."""
+    same = (scene.format, scene.shape[0], scene.shape[2:]) == (source.format, source.shape[0], source.shape[2:])
+    dates = {dates for dates in (scene.dates, source.dates) if dates or scene.kind == "stack"}
+    return same and len(dates) < 2
+
+
 def marked_at(mask: Scene, result: Scene, index: int) -> int | None:
     """Which slice of the mask of what was made belongs to one of the result; None on a date when nothing was made."""
     if not result.dates or mask.shape[1] == result.shape[1]:

@@ -37,12 +37,27 @@ def anything(view: View) -> bool:
     return any(view.holes(block).any() for block in _blocks(view))
 
 
-def rebuilt(view: View, answer: Answer) -> Iterator[Made]:
-    """Rebuilt pixels, block by block. Only blocks with holes are read whole.
+def check_reach(view: View) -> None:
+    """Raise TooLittleContext if nothing is observed near a part of the holes. Only blocks with holes are read."""
+    for block in _blocks(view):
+        made = view.holes(block)
+        if not made.any():
+            continue
+        wide, inner = widened(block, MARGIN, view.scene.shape[2:])
+        near = np.asarray(view.load(wide).known.any(axis=0))
+        far = distance_transform_edt(~near)[inner] if near.any() else np.inf
+        if np.any(made.any(axis=(0, 1)) & (far > REACH)):
+            raise TooLittleContext(
+                f"nothing is observed within {REACH} pixels of a part of rows {block.row} to "
+                f"{block.row + block.height}, columns {block.column} to {block.column + block.width}",
+                where=view.scene.path,
+                do="give a smaller mask, or a stack with other dates",
+            )
 
-    Raises:
-        TooLittleContext: if nothing is observed near a part of the holes.
-    """
+
+def rebuilt(view: View, answer: Answer) -> Iterator[Made]:
+    """Rebuilt pixels, block by block, where something is observed near all holes (``check_reach``). Only blocks with
+    holes are read whole."""
     height, width = view.scene.shape[2:]
     blocks = list(_blocks(view))
     with progress("fill", len(blocks)) as advance:
@@ -71,14 +86,6 @@ def _block(view: View, answer: Answer, block: Window, fresh: Mask) -> Iterator[M
     seen = view.load(wide)
     known = seen.known
     near = np.asarray(known.any(axis=0))
-    far = distance_transform_edt(~near)[inner] if near.any() else np.inf
-    if np.any(made.any(axis=(0, 1)) & (far > REACH)):
-        raise TooLittleContext(
-            f"nothing is observed within {REACH} pixels of a part of rows {block.row} to {block.row + block.height}, "
-            f"columns {block.column} to {block.column + block.width}",
-            where=view.scene.path,
-            do="give a smaller mask, or a stack with other dates",
-        )
     for index in map(int, wanted):
         context = look(seen, index, ~known[index], match=not view.volume, prior=answer.prior)
         found = answer(context)

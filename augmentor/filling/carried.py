@@ -21,6 +21,7 @@ from data_adapters.atomic import write_json
 from data_adapters.between import Between
 from data_adapters.errors import Unwritable
 from data_adapters.fixity import file_digest
+from data_adapters.naming import named_beside
 from data_adapters.registry import named_as
 from data_adapters.sums import SUFFIX, Sums
 
@@ -167,6 +168,5 @@ def shown(out: Path, files: list[Path], scene: Scene) -> Path:
 
 
 def _bounds(out: Path) -> dict[Path, int]:
-    """Where the ends of the interval go: ``x_low.nii.gz`` for ``x.nii.gz``, ``series_low`` for a folder ``series``."""
-    stem, dot, suffixes = out.name.partition(".") if out.suffix else (out.name, "", "")
-    return {out.with_name(f"{stem}_{what}{dot}{suffixes}"): side for what, side in BOUNDS.items()}
+    """Where the ends of the interval go."""
+    return {named_beside(out, what): side for what, side in BOUNDS.items()}

@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from augmentor.errors import RunError
-from augmentor.holes.kinds import Holes
+from augmentor.holes.kinds import Holes, Mask
 from augmentor.run import Run
 from augmentor.scaling import Scaling
-from augmentor.tiles import middle
+from augmentor.tiles import MIDDLE, middle, windows
 from data_adapters import Scene
+
+SEEN = 0.05
+"""Part of the pixels that are known, at least, where a scene's values are looked at."""
 
 
 def choose_run(scene: Scene, named: str | Path | None, runs: Path) -> Run | None:
@@ -41,7 +46,20 @@ def scaling(scene: Scene, holes: Holes, run: Run | None) -> Scaling:
     """The run's scaling where units are physical; the scene's own where they are arbitrary, as in MR."""
     if run is not None and (scene.kind != "volume" or run.recipe.tiles.limits is not None):
         return run.facts.scaling
-    window = middle(scene)
-    pixels = scene.read(0, scene.shape[1], window)
-    known = np.asarray((pixels.valid & ~holes.hidden(window)).all(axis=0))
-    return Scaling.fit(np.moveaxis(pixels.values, 1, 0), known, None)
+    values, known = _shown(scene, holes)
+    return Scaling.fit(np.moveaxis(values, 1, 0), known, None)
+
+
+def _shown(scene: Scene, holes: Holes) -> tuple[NDArray[Any], Mask]:
+    """Values (C, S, h, w), and where all channels are known (S, h, w): of the middle of the plane, or, where hardly
+    anything is known there, of the first part of it that shows something."""
+    best: tuple[NDArray[Any], Mask] | None = None
+    for window in (middle(scene), *windows(*scene.shape[2:], (MIDDLE, MIDDLE), 0.0)):
+        pixels = scene.read(0, scene.shape[1], window)
+        known = np.asarray((pixels.valid & ~holes.hidden(window)).all(axis=0))
+        if best is None or known.mean() > best[1].mean():
+            best = pixels.values, known
+        if known.mean() > SEEN:
+            break
+    assert best is not None
+    return best

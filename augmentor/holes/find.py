@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -24,9 +25,6 @@ NEAR = 0.01
 MOST = 64
 """Parts that the distance between two slices is divided into, at most."""
 
-MILLIMETRES = {"meter": 1000.0, "micron": 0.001}
-"""Of NIfTI's other units of length."""
-
 LISTED = 12
 """Slices that are named one by one."""
 
@@ -44,7 +42,7 @@ def refined(scene: Scene, spacing: float) -> Scene:
     """
     if scene.shape[1] // scene.volumes < 2:
         raise NothingToFill("holds a single slice", where=scene.path, do="give a series with two or more")
-    present = scene.grid.spacing[0] * MILLIMETRES.get(scene.grid.unit, 1.0)
+    present = scene.grid.spacing[0] * scene.grid.millimetres
     parts = min(present / spacing, MOST + 1.0) if spacing > 0 else MOST + 1.0
     factor = max(1, round(parts))
     finer = scene.finer(factor)
@@ -137,7 +135,9 @@ def masked(scene: Scene, mask: Path, meaning: str = "") -> Holes:
         UnclearMask: if no file and no layer has the name, or the meaning is none.
     """
     cover, band, names = _cover(scene, mask)
-    said = Meaning.parse(meaning) if meaning else Meaning.of_names(names)
+    named = Meaning.of_names(names)
+    # What certainty is, no word of a user's says.
+    said = replace(Meaning.parse(meaning), certain=named.certain) if meaning else named
     if not meaning and band is not None and said == Meaning("mask"):
         raise UnclearMask(
             f"nothing says what the values of band {mask} mean",
@@ -148,7 +148,8 @@ def masked(scene: Scene, mask: Path, meaning: str = "") -> Holes:
     whole_numbers = np.dtype(cover.dtype).kind in "iu"
 
     def covered(values: NDArray[Any], valid: Mask) -> Mask:
-        return said.covered(values, whole_numbers=whole_numbers) & valid
+        # Nodata is no probability.
+        return said.covered(np.where(valid, values, 0), whole_numbers=whole_numbers) & valid
 
     def unknown(values: NDArray[Any], valid: Mask) -> Mask:
         # What says that nothing was observed may itself be the layer's nodata.

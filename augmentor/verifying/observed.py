@@ -9,10 +9,11 @@ from pathlib import Path
 import numpy as np
 
 from augmentor.errors import NothingToFill
-from augmentor.filling.against import REMEDY, marked_at, slotted
+from augmentor.filling.against import REMEDY, alike, marked_at, slotted
 from augmentor.progress import progress
 from data_adapters import Scene, Window, open_scenes
 from data_adapters.errors import GridMismatch
+from data_adapters.naming import parted
 
 ROWS = 512
 """Rows that are read at once."""
@@ -70,12 +71,7 @@ def _one(source: Path) -> Scene:
 
 def _like(result: Path, theirs: Scene) -> Scene:
     """The scene at ``result`` that is the source's; masks beside it have other channels."""
-    found = [
-        scene
-        for scene in open_scenes(result)
-        if (scene.format, scene.shape[0], scene.shape[2:], scene.dates)
-        == (theirs.format, theirs.shape[0], theirs.shape[2:], theirs.dates)
-    ]
+    found = [scene for scene in open_scenes(result) if alike(scene, theirs)]
     if len(found) != 1:
         raise GridMismatch("is not on the grid of the source", where=result, do=REMEDY)
     return found[0]
@@ -85,14 +81,14 @@ def _mask(result: Path, ours: Scene) -> Scene | None:
     """The scene of what was made; None where nothing was."""
     if ours.kind == "image":
         raise NothingToFill("has no mask of what was made", where=result, do="compare pictures by eye")
-    stem, dot, suffixes = result.name.partition(".") if result.suffix else (result.name, "", "")
+    stem, suffix = parted(result)
     # The ends of an interval have the mask of what lies between them.
     stem = stem.removesuffix("_low").removesuffix("_high")
     if ours.dates and result.is_dir():
-        every = open_scenes(result.with_name(stem + dot + suffixes))
+        every = open_scenes(result.with_name(stem + suffix))
         masks = [scene for scene in every if all(file.stem.endswith("_made") for file in scene.files)]
         return masks[0] if masks else None
-    for name in (f"{stem}_made{dot}{suffixes}", f"{stem}_made.dcm"):
+    for name in (f"{stem}_made{suffix}", f"{stem}_made.dcm"):
         if (path := result.with_name(name)).is_file():
             return _one(path).on(ours)
     return None

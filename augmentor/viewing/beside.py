@@ -9,12 +9,13 @@ from typing import Any
 
 import numpy as np
 
-from augmentor.filling.against import marked_at, slotted
+from augmentor.filling.against import alike, marked_at, slotted
 from augmentor.viewing.layers import Layer, Plane, Seen, channels_of
 from data_adapters import Scene, Window, open_scenes
 from data_adapters.atomic import read_json
 from data_adapters.errors import BrokenFile, GridMismatch, NothingFound
 from data_adapters.fixity import OURS, file_digest
+from data_adapters.naming import named_beside, parted
 
 SCORES = "scores.json"
 """What a folder of `score` says of its images."""
@@ -102,15 +103,14 @@ class Filled:
         if self.path.is_dir() and self.scene.dates:
             masks = [s for s in self._scenes(self.path) if all(file.stem.endswith(MADE) for file in s.files)]
             return masks[0] if masks else None
-        stem, suffixes = _parts(self.path)
-        for name in (f"{stem}{MADE}{suffixes}", f"{stem}{MADE}.dcm"):
+        stem, suffix = parted(self.path)
+        for name in (f"{stem}{MADE}{suffix}", f"{stem}{MADE}.dcm"):
             if (path := self.path.with_name(name)).is_file():
                 return self._scenes(path)[0].on(self.scene)
         return None
 
     def _spread(self) -> Layer | None:
-        stem, suffixes = _parts(self.path)
-        ends = [self.path.with_name(f"{stem}_{end}{suffixes}") for end in ("low", "high")]
+        ends = [named_beside(self.path, end) for end in ("low", "high")]
         if not all(end.exists() for end in ends):
             return None
         low, high = (self._alike(end) for end in ends)
@@ -127,8 +127,7 @@ class Filled:
         Raises:
             GridMismatch: if there is not one.
         """
-        like = (self.scene.format, self.scene.shape[0], self.scene.shape[2:], self.scene.dates)
-        found = [s for s in self._scenes(path) if (s.format, s.shape[0], s.shape[2:], s.dates) == like]
+        found = [scene for scene in self._scenes(path) if alike(self.scene, scene)]
         if len(found) != 1:
             raise GridMismatch(
                 f"is not on the grid of {self.path.name}", where=path, do="name what it was filled from (--source)"
@@ -139,12 +138,6 @@ class Filled:
         if path not in self._opened:
             self._opened[path] = open_scenes(path)
         return self._opened[path]
-
-
-def _parts(path: Path) -> tuple[str, str]:
-    """``x`` and ``.nii.gz`` of ``x.nii.gz``, as `fill` names what it writes beside it."""
-    stem, dot, suffixes = path.name.partition(".") if path.suffix else (path.name, "", "")
-    return stem, dot + suffixes
 
 
 class Maps:

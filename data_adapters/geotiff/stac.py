@@ -14,6 +14,7 @@ from rasterio.crs import CRS
 from data_adapters.atomic import write_json
 from data_adapters.geotiff.fixity import PROVENANCE
 from data_adapters.geotiff.rasters import open_raster, read_file
+from data_adapters.naming import named_beside
 
 EARTH = CRS.from_epsg(4326)
 
@@ -61,7 +62,7 @@ def write_item(path: Path, day: str = "") -> Path:
         item.geometry = item.bbox = None
         for key in ("proj:geometry", "proj:bbox"):
             item.properties.pop(key, None)
-    mask = path.with_name(f"{path.stem}_made.tif")
+    mask = named_beside(path, "made")
     if mask.exists():
         item.add_asset("made", Asset(f"./{mask.name}", media_type=MediaType.GEOTIFF, roles=["data-mask"]))
     record = item.to_dict(include_self_link=False, transform_hrefs=False)

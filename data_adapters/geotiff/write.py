@@ -26,6 +26,7 @@ from data_adapters.geotiff.cog import LOSSY, compression, custom_domains, lay_ou
 from data_adapters.geotiff.fixity import PROVENANCE, digest_of_planes, pixel_digest
 from data_adapters.geotiff.products import Placed, Product
 from data_adapters.geotiff.rasters import RasterFile, open_raster
+from data_adapters.naming import named_beside
 from data_adapters.scene import Provenance, Template, Window, to_stored
 
 
@@ -141,7 +142,7 @@ class FilledFile:
             _say(self._data, domains)
         if not self.marked:
             return
-        mask_path = self.destination.with_name(f"{self.destination.stem}_made.tif")
+        mask_path = named_beside(self.destination, "made")
         temporary = self._stack.enter_context(replacing(mask_path))
         self._mask = self._stack.enter_context(open_raster(temporary, "w+", **profile))
         self.written.append(mask_path)

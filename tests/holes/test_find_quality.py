@@ -165,6 +165,21 @@ def test_the_bits_of_before_the_collections_are_told_by_the_scene_s_name(tmp_pat
         path.unlink()
 
 
+@pytest.mark.parametrize(("name", "certain"), [("CLP", 255), ("x_prob", 100)])
+def test_a_threshold_that_is_said_is_of_what_the_name_says_is_certain(
+    tmp_path: Path, scene: Scene, name: str, certain: int
+) -> None:
+    path = raster(tmp_path / f"{name}.tif", codes([0, int(0.59 * certain), int(0.61 * certain), certain], "uint8"))
+    assert masked(scene, path, "probability:0.6")(scene.plane).mean() == 0.5
+
+
+def test_nodata_is_no_probability(tmp_path: Path, scene: Scene) -> None:
+    path = raster(tmp_path / "x_prob.tif", codes([10, 80, 255], "uint8"))
+    with rasterio.open(path, "r+") as data:
+        data.nodata = 255
+    assert masked(scene, path)(scene.plane).mean() == pytest.approx(1 / 3)
+
+
 def test_what_is_said_overrules_the_name(tmp_path: Path, scene: Scene) -> None:
     path = raster(tmp_path / "x_prob.tif", codes([0, 3, 9], "uint8"))
     assert masked(scene, path, "scl")(scene.plane).mean() == pytest.approx(2 / 3)

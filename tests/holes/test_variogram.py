@@ -81,3 +81,19 @@ def test_a_power_of_the_distance_is_guessed_as_it_is(power: float) -> None:
 @pytest.mark.parametrize("told", [((), ()), ((2.0, 4.0), (1.0, 2.0)), ((2.0, 4.0, 8.0), (0.0, 1.0, 2.0))])
 def test_from_too_little_nothing_is_guessed(told: tuple[tuple[float, ...], tuple[float, ...]]) -> None:
     assert Variogram(*told).guessed(1.0) == Variogram(*told)
+
+
+def test_one_slice_differs_from_none(recwarn: pytest.WarningsRecorder) -> None:
+    variogram = Variogram.of(np.ones((1, 1, 4, 4), np.float32), np.ones((1, 4, 4), bool), [0.0])
+    assert not variogram.distances and not recwarn.list
+
+
+def test_slices_of_another_volume_of_the_file_are_not_compared() -> None:
+    values = volume(1.0)[:, :12]
+    known = np.ones(values.shape[1:], bool)
+    alone = Variogram.of(values, known, list(range(12)))
+    both = Variogram.of(
+        np.concatenate([values, values + 500], axis=1), np.concatenate([known] * 2), [*range(12), *range(900, 912)]
+    )
+    assert both.distances == alone.distances
+    np.testing.assert_allclose(both.differences, alone.differences, rtol=1e-6)

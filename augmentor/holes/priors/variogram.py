@@ -11,7 +11,7 @@ from augmentor.holes.kinds import Mask
 from augmentor.holes.priors.kinds import Prior, Values
 
 FAR = 16
-"""Slices apart, at most, that are compared."""
+"""Slices apart, and typical steps, at most, that are compared."""
 
 PAIRS = 0.25
 """Pairs of slices at a distance, as a part of those at the commonest one, for it to be told of: where every second
@@ -37,13 +37,16 @@ class Variogram:
     @classmethod
     def of(cls, values: Values, known: Mask, positions: Sequence[float]) -> Variogram:
         """Of every pair of slices of (C, S, h, w), where both are known (S, h, w), at S positions."""
+        if len(known) < 2:
+            return cls((), ())
         step = float(np.median(np.abs(np.diff(positions))))
         found: dict[int, list[float]] = {}
         for one in range(len(known)):
             for other in range(one + 1, min(len(known), one + 1 + FAR)):
                 both = known[one] & known[other]
-                if both.any():
-                    apart = round(abs(positions[other] - positions[one]) / (NEAR * step))
+                apart = round(abs(positions[other] - positions[one]) / (NEAR * step))
+                # Slices of another volume of the file lie far from all of this one's.
+                if both.any() and apart * NEAR <= FAR:
                     squares = (values[:, one, both] - values[:, other, both]) ** 2
                     found.setdefault(apart, []).append(float(squares.mean(dtype=np.float64)))
         most = max(map(len, found.values()), default=0)
