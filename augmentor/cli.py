@@ -344,7 +344,9 @@ def restyle(source: Path, out: Path, to: tuple[str, ...], own: tuple[str, ...], 
 @click.option(
     "--mask-means", default="", help="scl, qa_pixel, bqa, probability:0.4, mask; as its name says when absent."
 )
-@click.option("--aux", type=PATH, multiple=True, help="What shows more, as fine or coarser: radar, elevation, a contrast.")
+@click.option(
+    "--aux", type=PATH, multiple=True, help="What shows more, as fine or coarser: radar, elevation, contrast."
+)
 @click.option("--spacing", type=float, metavar="MM", help="New slices between those of a volume, to be so far apart.")
 @click.option("--extrapolate", is_flag=True, help="Fill slices beyond the last known one, too.")
 @click.option("--grow", type=click.IntRange(0, 64), default=0, help="Pixels to widen a mask by: shadows, haze.")
