@@ -102,7 +102,7 @@ class Rebuilt(NamedTuple):
 @dataclass(frozen=True)
 class Answer:
     """``prior`` is one of ``holes.priors.ALONG``; ``gain``, a number a channel, says how far to follow ``network``, and
-    ``most`` the largest correction, before that, that is no larger than usual.
+    ``most``, if anything, the largest correction, before that, that is no larger than usual.
 
     ``sharp`` gives one sample in place of the best guess. Without ``doubt``, the interval is empty.
     """
@@ -116,11 +116,12 @@ class Answer:
 
     def judged(self, trial: Trial) -> tuple[Answer, Judged]:
         """The same, with gain, most and doubt by what it makes of hidden parts of known truth, and how it did there."""
-        found = [self._corrections(hidden) for hidden in trial.parts]
-        alike = np.concatenate(found[:2])
-        inside = np.moveaxis(np.abs(alike), 1, -1)[trial.alike.hole[:, 0]]
-        most = tuple(np.quantile(inside, USUAL, axis=0).tolist())
-        corrections = [tamed(correction, most) for correction in found]
+        corrections = [self._corrections(hidden) for hidden in trial.parts]
+        most: tuple[float, ...] = ()
+        if trial.unlike:
+            inside = np.moveaxis(np.abs(corrections[0]), 1, -1)[trial.own.hole[:, 0]]
+            most = tuple(np.quantile(inside, USUAL, axis=0).tolist())
+            corrections = [tamed(correction, most) for correction in corrections]
         alike = np.concatenate(corrections[:2])
         gain = least_gain(alike, trial.alike) if trial.by_date else judge(alike, trial.alike).gain
         chosen = replace(self, gain=gain, most=most)

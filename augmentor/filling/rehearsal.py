@@ -100,7 +100,8 @@ class Rehearsal:
             self._hider(part, seed, prior).draw(parts)
             for part in (found.aside, *([found.rows_aside, found.rows_as_hidden] if rows else []))
         )
-        return Trial(own, (both[0], both[1]) if rows else None, by_date=self.view.lost != "parts")
+        rows_of_it = (both[0], both[1]) if rows else None
+        return Trial(own, rows_of_it, by_date=self.view.lost != "parts", unlike=not self.view.volume)
 
     def _compared_by(self, prior: str) -> Trial:
         """Parts that priors, which learn nothing, are compared by: of dates, all that can be hidden."""

@@ -20,12 +20,14 @@ class Trial:
     A volume's rows can be hidden either way. ``rows`` are the same parts of them twice: with the neighbours that holes
     have, and with those that hidden slices have.
 
-    ``by_date``, what is made is a date whose like is only seen in whole dates, of which there are few.
+    ``by_date``, what is made is a date whose like is only seen in whole dates, of which there are few. ``unlike``, what
+    lies round a hole may be what no hidden part shows, as other days do: slices of one volume are alike.
     """
 
     own: Hidden
     rows: tuple[Hidden, Hidden] | None = None
     by_date: bool = False
+    unlike: bool = False
 
     @property
     def parts(self) -> tuple[Hidden, ...]:

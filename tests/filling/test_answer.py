@@ -41,7 +41,7 @@ def network(quality: float, noise: float = 0.0):  # type: ignore[no-untyped-def]
 @pytest.mark.parametrize(("quality", "gain"), [(1.0, 1.0), (2.0, 0.5), (-1.0, 0.0), (0.5, 1.0)])
 def test_a_network_is_followed_as_far_as_it_helps(quality: float, gain: float) -> None:
     parts = hidden()
-    answer, judged = Answer("linear", network(quality)).judged(Trial(parts))
+    answer, judged = Answer("linear", network(quality)).judged(Trial(parts, unlike=True))
     # A few of the corrections are unusually large, and taken back.
     assert answer.gain == pytest.approx((gain,) * 2, abs=1e-3)
     context = Context(parts.prior[0], parts.told[0])
@@ -59,7 +59,7 @@ def test_a_network_is_followed_as_far_as_it_helps(quality: float, gain: float) -
 @pytest.mark.parametrize("sharp", [False, True])
 def test_a_network_that_is_lost_is_followed_the_less_the_farther_it_goes(times: float, sharp: bool) -> None:
     parts = hidden()
-    answer, _ = Answer("linear", network(1.0), sharp=sharp).judged(Trial(parts))
+    answer, _ = Answer("linear", network(1.0), sharp=sharp).judged(Trial(parts, unlike=True))
     told = parts.told[0].copy()
     told[:2, 4:8, 4:8] = times * np.array(answer.most)[:, None, None]
     made = answer(Context(parts.prior[0], told)).values - parts.prior[0]
@@ -81,6 +81,15 @@ def test_the_interval_holds_nine_in_ten_hidden_truths(quality: float | None) -> 
     rebuilt = [answer(Context(prior, told)) for prior, told in zip(parts.prior, parts.told, strict=True)]
     inside = np.stack([np.abs(t - r.values) <= r.half for t, r in zip(parts.truth, rebuilt, strict=True)])
     assert np.moveaxis(inside, 1, -1)[parts.hole[:, 0]].mean() == pytest.approx(0.9, abs=0.03)
+
+
+def test_of_slices_that_are_all_alike_every_correction_is_followed() -> None:
+    parts = hidden()
+    answer, _ = Answer("linear", network(1.0)).judged(Trial(parts))
+    told = parts.told[0].copy()
+    told[:2] *= 100
+    made = answer(Context(parts.prior[0], told)).values - parts.prior[0]
+    np.testing.assert_allclose(made, answer.gain[0] * told[:2], rtol=1e-4, atol=1e-4)
 
 
 @pytest.mark.parametrize("times", [0.5, 1.0, 3.0])
