@@ -6,6 +6,7 @@ from pathlib import Path
 
 from data_adapters import Scene
 from data_adapters.errors import GridMismatch
+from data_adapters.naming import named_beside, parted
 
 REMEDY = "give what `fill` wrote, and its source; what `interpolate` wrote holds nothing that was observed"
 
@@ -31,6 +32,12 @@ def alike(scene: Scene, source: Scene) -> bool:
     same = (scene.format, scene.shape[0], scene.shape[2:]) == (source.format, source.shape[0], source.shape[2:])
     dates = {dates for dates in (scene.dates, source.dates) if dates or scene.kind == "stack"}
     return same and len(dates) < 2
+
+
+def made_beside(result: Path) -> Path | None:
+    """The mask of what was made that lies beside a result, if any does; that of DICOM is one file."""
+    masks = (named_beside(result, "made"), result.with_name(f"{parted(result)[0]}_made.dcm"))
+    return next((mask for mask in masks if mask.is_file()), None)
 
 
 def marked_at(mask: Scene, result: Scene, index: int) -> int | None:

@@ -48,7 +48,8 @@ class Curve:
 
     def __call__(self, spread: Values) -> Values:
         """Half of the interval of spreads of any shape."""
-        beyond = np.maximum(spread / max(float(self.spreads[-1]), 1e-12), 1) if self.spreads[-1] > 0 else 1.0
+        last = self.spreads[-1]
+        beyond = np.maximum(spread / last, 1) if last > 0 else 1.0
         return np.asarray(np.interp(spread, self.spreads, self.halves) * beyond)
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from augmentor.errors import NothingToFill
-from augmentor.filling.against import REMEDY, alike, marked_at, slotted
+from augmentor.filling.against import REMEDY, alike, made_beside, marked_at, slotted
 from augmentor.progress import progress
 from data_adapters import Scene, Window, open_scenes
 from data_adapters.errors import GridMismatch
@@ -83,15 +83,13 @@ def _mask(result: Path, ours: Scene) -> Scene | None:
         raise NothingToFill("has no mask of what was made", where=result, do="compare pictures by eye")
     stem, suffix = parted(result)
     # The ends of an interval have the mask of what lies between them.
-    stem = stem.removesuffix("_low").removesuffix("_high")
+    result = result.with_name(stem.removesuffix("_low").removesuffix("_high") + suffix)
     if ours.dates and result.is_dir():
-        every = open_scenes(result.with_name(stem + suffix))
+        every = open_scenes(result)
         masks = [scene for scene in every if all(file.stem.endswith("_made") for file in scene.files)]
         return masks[0] if masks else None
-    for name in (f"{stem}_made{suffix}", f"{stem}_made.dcm"):
-        if (path := result.with_name(name)).is_file():
-            return _one(path).on(ours)
-    return None
+    path = made_beside(result)
+    return None if path is None else _one(path).on(ours)
 
 
 def _windows(scene: Scene) -> Iterator[tuple[int, Window]]:

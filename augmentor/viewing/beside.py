@@ -9,13 +9,13 @@ from typing import Any
 
 import numpy as np
 
-from augmentor.filling.against import alike, marked_at, slotted
+from augmentor.filling.against import alike, made_beside, marked_at, slotted
 from augmentor.viewing.layers import Layer, Plane, Seen, channels_of
 from data_adapters import Scene, Window, open_scenes
 from data_adapters.atomic import read_json
 from data_adapters.errors import BrokenFile, GridMismatch, NothingFound
 from data_adapters.fixity import OURS, file_digest
-from data_adapters.naming import named_beside, parted
+from data_adapters.naming import named_beside
 
 SCORES = "scores.json"
 """What a folder of `score` says of its images."""
@@ -103,11 +103,8 @@ class Filled:
         if self.path.is_dir() and self.scene.dates:
             masks = [s for s in self._scenes(self.path) if all(file.stem.endswith(MADE) for file in s.files)]
             return masks[0] if masks else None
-        stem, suffix = parted(self.path)
-        for name in (f"{stem}{MADE}{suffix}", f"{stem}{MADE}.dcm"):
-            if (path := self.path.with_name(name)).is_file():
-                return self._scenes(path)[0].on(self.scene)
-        return None
+        path = made_beside(self.path)
+        return None if path is None else self._scenes(path)[0].on(self.scene)
 
     def _spread(self) -> Layer | None:
         ends = [named_beside(self.path, end) for end in ("low", "high")]
