@@ -18,7 +18,7 @@ from PIL.PngImagePlugin import PngInfo
 from data_adapters import fixity, room
 from data_adapters.atomic import replacing
 from data_adapters.errors import BrokenFile, TooLarge, Unwritable, UserError
-from data_adapters.labelled import labelled
+from data_adapters.labelled import read_as_labels
 from data_adapters.scene import Channel, Grid, Patch, Pixels, Provenance, Scene, Template, Window, one_each, to_stored
 
 NAME = "png"
@@ -129,10 +129,7 @@ class ImageScene(Scene):
     @cached_property
     def classes(self) -> bool:
         """As gray values tell, where they can be read, since nothing else says so; a picture in colour is an image."""
-        try:
-            return self.shape[0] == 1 and labelled(np.moveaxis(self._stored()[0], -1, 0)[:1])
-        except UserError:
-            return False
+        return self.shape[0] == 1 and read_as_labels(lambda: np.moveaxis(self._stored()[0], -1, 0)[:1])
 
     def template(self) -> Template:
         return Template.like(self, slope=1.0, intercept=0.0)

@@ -24,7 +24,7 @@ from data_adapters import fixity, room
 from data_adapters.anatomy import PATIENT, Axes, affine_of
 from data_adapters.atomic import replacing
 from data_adapters.errors import BrokenFile, NotThisFormat, TooLarge, Unwritable, UserError
-from data_adapters.labelled import labelled
+from data_adapters.labelled import read_as_labels
 from data_adapters.naming import named_beside
 from data_adapters.scene import (
     Channel,
@@ -252,12 +252,13 @@ class NiftiScene(Scene):
         intent = int(image.header["intent_code"])
         if intent or _scaling(image) != (1, 0):
             return intent == LABEL
-        try:
-            with _readable(self.path):
-                shown = self._shown(_stored(self.path, self.path.stat().st_mtime_ns))[0]
-                return labelled(shown[:: max(1, len(shown) // LOOKED_AT)])
-        except UserError:
-            return False
+        return read_as_labels(self._some_slices)
+
+    def _some_slices(self) -> NDArray[Any]:
+        with _readable(self.path):
+            shown = self._shown(_stored(self.path, self.path.stat().st_mtime_ns))[0]
+            # Mapped ones are read here, where it is said whose they are.
+            return np.array(shown[:: max(1, len(shown) // LOOKED_AT)])
 
     @property
     def corner(self) -> Place | None:
