@@ -126,13 +126,18 @@ class Answer:
         gain = least_gain(alike, trial.alike) if trial.by_date else judge(alike, trial.alike).gain
         chosen = replace(self, gain=gain, most=most)
         followed = [chosen._gain * correction for correction in corrections]
-        own, *rows = (errors(hidden, c) for hidden, c in zip(trial.parts, followed, strict=True))
-        left = trial.expected([own, *rows])
+        left = trial.expected([errors(hidden, c) for hidden, c in zip(trial.parts, followed, strict=True)])
         prior = trial.expected([errors(hidden) for hidden in trial.parts])
         judged = Judged(gain, float(prior.mean()), float(left.mean()), tuple(left.tolist()))
-        wrong = trial.own.truth - trial.own.prior - followed[0]
-        doubt = Doubt.calibrated(wrong, chosen._spread(trial.own.told, len(gain)), trial.own.hole)
-        return replace(chosen, doubt=doubt.times(np.sqrt(left / np.maximum(own, 1e-12)))), judged
+        seen = [
+            (hidden.truth - hidden.prior - c, chosen._spread(hidden.told, len(gain)), hidden.hole)
+            for hidden, c in zip(trial.parts, followed, strict=True)
+        ]
+        doubt = Doubt.calibrated(*seen[0])
+        if trial.rows:
+            as_holes, as_hidden = seen[1:]
+            doubt = doubt.times(Doubt.calibrated(*as_hidden).needed(*as_holes))
+        return replace(chosen, doubt=doubt), judged
 
     def _corrections(self, hidden: Hidden) -> NDArray[np.float32]:
         if self.network is None:

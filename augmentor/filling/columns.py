@@ -18,6 +18,10 @@ from augmentor.tiles import AT_ONCE, windows
 ASIDE = 0.15
 """Part of the plane that is kept aside."""
 
+ALONE = 0.5
+"""The same of a plane alone: what fills it errs by the place much more than by what was learned there, and a few
+windows do not tell how much."""
+
 AREA = 256
 """Side of the areas that a scene larger than memory is looked at by."""
 
@@ -78,7 +82,7 @@ def columns(view: View, size: tuple[int, ...], gaps: Sequence[int], seed: int, *
     areas = list(_areas(view, random))
     for area in areas:
         kept = (
-            _kept_aside(area.known.shape[1:], size, random)
+            _kept_aside(area.known.shape[1:], size, ALONE if view.alone else ASIDE, random)
             if view.lost == "parts"
             else _kept_dates(areas, view.lost, learning)
         )
@@ -122,11 +126,11 @@ def _areas(view: View, random: np.random.Generator) -> Iterator[Column]:
             return
 
 
-def _kept_aside(plane: tuple[int, ...], size: tuple[int, ...], random: np.random.Generator) -> Mask:
-    """Some windows of a plane, as large as a tile each."""
+def _kept_aside(plane: tuple[int, ...], size: tuple[int, ...], part: float, random: np.random.Generator) -> Mask:
+    """So large a part of a plane's windows, as large as a tile each."""
     kept = np.zeros(plane, dtype=bool)
     every = list(windows(plane[0], plane[1], size, 0.0))
-    for i in random.permutation(len(every))[: max(1, round(ASIDE * len(every)))]:
+    for i in random.permutation(len(every))[: max(1, round(part * len(every)))]:
         kept[every[i].slices] = True
     return kept
 

@@ -22,6 +22,9 @@ BINS = 32
 FEWEST = 256
 """Pixels in a bin, at least."""
 
+LEAST = 0.01
+"""Of the mean half of the interval, what any half counts as, at least, in asking how much wider it is to be."""
+
 
 @dataclass(frozen=True)
 class Curve:
@@ -65,6 +68,18 @@ class Doubt:
         inside = hole[:, 0]
         return cls(
             tuple(Curve.calibrated(np.abs(error[:, c])[inside], spread[:, c][inside]) for c in range(error.shape[1]))
+        )
+
+    def needed(self, error: Values, spread: Values, hole: Mask) -> Values:
+        """How many times as wide it is to be (C,) to hold nine in ten of other errors, which are given as to calibrate.
+
+        Source: Lei et al. 2018, as below, section 5.2, with half of the interval for what residuals are scaled by.
+        """
+        inside = hole[:, 0]
+        sizes = [np.abs(error[:, c])[inside] for c in range(error.shape[1])]
+        halves = [curve(spread[:, c][inside]) for c, curve in enumerate(self.curves)]
+        return np.array(
+            [_conformal(e / np.maximum(h, max(LEAST * h.mean(), 1e-12))) for e, h in zip(sizes, halves, strict=True)]
         )
 
     def times(self, factors: Values) -> Doubt:

@@ -11,7 +11,7 @@ from augmentor.filling.columns import columns
 from augmentor.filling.trial import Trial
 from augmentor.filling.view import View
 from augmentor.holes.column import Column
-from augmentor.holes.hide import GAPS, Hider
+from augmentor.holes.hide import GAPS, LOOK, Hider
 from augmentor.holes.judge import errors
 from augmentor.holes.priors import FEWEST, KRIGED, SUITED, along, expected_error
 from augmentor.learners.corrector import PASSED_OVER
@@ -20,6 +20,9 @@ TILE = (32, 32)
 
 JUDGED_ON = 192
 """Hidden parts, kept aside, that a network is judged by."""
+
+LOOKED_AT = 256
+"""Rows and columns that are looked at together in judging a plane alone, for hidden parts to be as deep as holes."""
 
 COMPARED_ON = 96
 """Hidden parts that priors are compared by."""
@@ -96,8 +99,9 @@ class Rehearsal:
 
     def _trial(self, prior: str, parts: int, seed: int, rows: bool) -> Trial:
         found = self.columns
+        look = LOOKED_AT if self.view.alone else LOOK
         own, *both = (
-            self._hider(part, seed, prior).draw(parts)
+            self._hider(part, seed, prior, looked_at=look).draw(parts)
             for part in (found.aside, *([found.rows_aside, found.rows_as_hidden] if rows else []))
         )
         rows_of_it = (both[0], both[1]) if rows else None

@@ -44,6 +44,11 @@ class View:
         return self.scene.kind == "volume"
 
     @property
+    def alone(self) -> bool:
+        """Whether it is one plane, which nothing lies before or behind."""
+        return self.scene.shape[1] == 1
+
+    @property
     def lost(self) -> Lost:
         """What a stack lacks: parts of its dates, or, where one is asked for that was never acquired, that date."""
         if self.volume or not isinstance(self.scene, Between):

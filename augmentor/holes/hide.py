@@ -20,7 +20,7 @@ FLAT = 0.05
 """Range of a part, of the 2 that scaled values span, below which it teaches little."""
 
 LOOK = 128
-"""Rows and columns that are looked at together round a hole between dates, or in one of them, as filling does."""
+"""Rows and columns that are looked at together round a hole between dates, or in one of them."""
 
 PARTS = 4
 """Parts that are taken of one such look."""
@@ -58,7 +58,7 @@ class Hider:
     holes, or an ellipse. What dates of stacks lose is ``lost``; where these are parts, each other date is ``overcast``
     so often, and hidden whole. ``prior`` is one of ``holes.priors.ALONG``. A truth that is ``levelled`` is brought to
     the prior's mean in each channel: in what light a whole date was seen cannot be told from others. Of parts that are
-    flat, so many are ``passed_over`` in learning.
+    flat, so many are ``passed_over`` in learning. Round a hole in a raster, so many rows and columns are ``looked_at``.
     """
 
     def __init__(
@@ -75,6 +75,7 @@ class Hider:
         overcast: float = 0.0,
         lost: Lost = "parts",
         levelled: bool = False,
+        looked_at: int = LOOK,
     ) -> None:
         self.columns = columns
         self.volume = volume
@@ -85,6 +86,7 @@ class Hider:
         self.overcast = overcast
         self.lost = lost
         self.levelled = levelled
+        self.looked_at = looked_at
         self.random = np.random.default_rng(seed)
         self.runs = [runs(column, gaps) if volume and not column.patterns else [] for column in columns]
         self.edges = [_edge(len(column.told), column.patterns) for column in columns]
@@ -161,7 +163,7 @@ class Hider:
     def _window(self, column: Column) -> Column:
         """A window at a random place, mirrored at random: of the hider's size, or as wide as a look at dates is."""
         height, width = column.known.shape[1:]
-        rows, columns = self.size if self.volume else (min(height, LOOK), min(width, LOOK))
+        rows, columns = self.size if self.volume else (min(height, self.looked_at), min(width, self.looked_at))
         top, left = int(self.random.integers(height - rows + 1)), int(self.random.integers(width - columns + 1))
         part = column.part(slice(top, top + rows), slice(left, left + columns))
         down, right = self.random.choice((-1, 1), 2)

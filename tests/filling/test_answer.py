@@ -95,11 +95,33 @@ def test_of_slices_that_are_all_alike_every_correction_is_followed() -> None:
 @pytest.mark.parametrize("times", [0.5, 1.0, 3.0])
 def test_the_interval_is_as_much_wider_as_rows_err_more_with_the_neighbours_of_holes(times: float) -> None:
     own, as_hidden = hidden(0), hidden(1)
-    rows = as_hidden._replace(truth=as_hidden.prior + times * (as_hidden.truth - as_hidden.prior))
-    alone, _ = Answer("linear").judged(Trial(own))
-    beside, _ = Answer("linear").judged(Trial(own, (rows, as_hidden)))
     context = Context(own.prior[0], own.told[0])
-    np.testing.assert_allclose(beside(context).half, times * alone(context).half, rtol=1e-5)
+
+    def half(times: float) -> Plane:
+        rows = as_hidden._replace(truth=as_hidden.prior + times * (as_hidden.truth - as_hidden.prior))
+        return Answer("linear").judged(Trial(own, (rows, as_hidden)))[0](context).half
+
+    alone, _ = Answer("linear").judged(Trial(own))
+    np.testing.assert_allclose(half(1.0), alone(context).half, rtol=0.02)
+    np.testing.assert_allclose(half(times), times * half(1.0), rtol=1e-5)
+
+
+@pytest.mark.parametrize("closer", [0.25, 0.5, 2.0])
+def test_what_the_spread_tells_of_nearer_neighbours_is_not_counted_twice(closer: float) -> None:
+    def erring(seed: int, times: float) -> Hidden:
+        """Parts whose errors go with how far the neighbours lie apart, both so many times as large."""
+        parts = hidden(seed, parts=96)
+        told = parts.told.copy()
+        told[:, 3:5] *= times
+        noise = np.random.default_rng(seed).normal(size=parts.truth.shape)
+        return parts._replace(told=told, truth=(parts.prior + told[:, 3:5] * noise).astype(np.float32))
+
+    own, as_hidden, as_holes = erring(0, 1.0), erring(1, 1.0), erring(2, closer)
+    answer, _ = Answer("linear").judged(Trial(own, (as_holes, as_hidden)))
+    new = erring(3, closer)
+    halves = [answer(Context(prior, told)).half for prior, told in zip(new.prior, new.told, strict=True)]
+    inside = np.abs(new.truth - new.prior) <= np.stack(halves)
+    assert inside.mean() == pytest.approx(0.9, abs=0.03)
 
 
 def test_a_sharp_answer_is_one_sample_and_the_same_again() -> None:
