@@ -19,6 +19,13 @@ if TYPE_CHECKING:
 
 PATH = click.Path(path_type=Path)
 
+GO_ON = {
+    "train": "`augmentor train --resume` goes on",
+    **dict.fromkeys(("ingest", "synthesize", "evaluate", "pairs"), "the same command goes on"),
+    "fill": "the same command goes on after the last scene of --all that was written; one scene begins again",
+}
+"""What is done with a verb that was interrupted; the others begin again."""
+
 
 def answers(verb: Callable[..., Any]) -> Callable[..., Any]:
     """Turn a user's error into one line on stderr and exit code 2; a signal into exit code 128 and its number."""
@@ -40,8 +47,8 @@ def answers(verb: Callable[..., Any]) -> Callable[..., Any]:
             failure(error if isinstance(error, UserError) else SystemRefused.of(error))
             sys.exit(2)
         except KeyboardInterrupt:
-            go_on = "`synthesize` goes on with the same command, `train` with --resume"
-            failure(Interrupted("interrupted", signal=signal.SIGINT, do=go_on))
+            do = GO_ON.get(verb.__name__, "the same command begins again")
+            failure(Interrupted("interrupted", signal=signal.SIGINT, do=do))
             sys.exit(128 + signal.SIGINT)
 
     return wrapped

@@ -51,10 +51,12 @@ class Data(Section):
 class Condition(Section):
     """One thing a sample can be asked to be."""
 
-    kind: Literal["class", "number", "cycle", "text", "language"] = "class"
+    kind: Literal["class", "number", "cycle", "text", "language"] = Field(
+        "class", description="one of a few; a number; one that comes round again; words"
+    )
     column: str | None = Field(None, description="column of the label file")
     origin: Literal["slice_position", "month"] | None = Field(
-        None, description="instead of a column: where a tile was cut, 0 to 1 along the slices, or the month of its date"
+        None, description="in place of a column: how far along the slices, 0 to 1; the month of the date"
     )
     period: float = Field(12.0, gt=0, description="of a cycle, in its own unit")
     length: PositiveInt = Field(64, description="bytes of a text that are read")
@@ -101,7 +103,7 @@ class Tiles(Section):
 class Model(Section):
     """The network: its size, and what its neighbourhoods are fused by."""
 
-    preset: Literal["tiny", "small", "base", "large"] = "tiny"
+    preset: Literal["tiny", "small", "base", "large"] = Field("tiny", description="how large it is")
     encoder: Literal["tokens", "convolutions", "patches"] = Field("tokens", description="of judge and inference")
     decoder: Literal["tokens", "convolutions", "patches"] = Field("tokens", description="of the generator")
 
@@ -114,17 +116,19 @@ class Game(Section):
     """How the networks are trained; see docs/model.md for what each was measured to do."""
 
     images: int = Field(60_000, gt=0, description="tiles shown in all")
-    batch: int = Field(16, ge=4, multiple_of=4)
+    batch: int = Field(16, ge=4, multiple_of=4, description="tiles that are learned from at a time")
     warm_start: float = Field(0.3, ge=0, le=1, description="part of the run that trains the autoencoder alone")
     judge_alone: float = Field(0.05, ge=0, le=1, description="part of the run that trains the discriminator alone")
-    loss: Literal["relativistic", "non_saturating", "hinge"] = "relativistic"
-    penalty: Literal["approximate", "exact", "none"] = "approximate"
+    loss: Literal["relativistic", "non_saturating", "hinge"] = Field("relativistic", description="of both players")
+    penalty: Literal["approximate", "exact", "none"] = Field(
+        "approximate", description="R1 and R2 on the judge: by finite differences, or exact and slower"
+    )
     penalty_adapts: bool = Field(True, description="hold the judge harder when it wins, let it go when it loses")
-    adversarial_weight: float = Field(0.5, ge=0)
+    adversarial_weight: float = Field(0.5, ge=0, description="of the judge's word in what the generator learns")
     reconstruction_weight: float = Field(3.0, ge=0, description="of the autoencoder, kept during play")
-    kl_weight: float = Field(2e-4, ge=0)
-    lecam_weight: float = Field(0.0, ge=0)
-    superresolution_weight: float = Field(0.0, ge=0)
+    kl_weight: float = Field(2e-4, ge=0, description="holds the autoencoder's latents near a normal distribution")
+    lecam_weight: float = Field(0.0, ge=0, description="of LeCam, which holds verdicts near their running means")
+    superresolution_weight: float = Field(0.0, ge=0, description="of learning to make tiles from smaller ones")
     spectral: bool = Field(True, description="improved spectral normalisation of the judge")
     bands: bool = Field(True, description="show the judge detail at equal strength")
     locality: bool = Field(False, description="tokens see near ones first, all from half of the run on")
@@ -132,14 +136,14 @@ class Game(Section):
     augmentation_adapts: bool = Field(False, description="rises to that from 0, as the judge grows sure")
     jitter: float = Field(0.5, ge=0, le=1, description="of what the autoencoder sees shifted; and as many relit")
     frozen_stages: int = Field(0, ge=0, description="first stages of the judge that stay as --from has them")
-    condition_drop: float = Field(0.1, ge=0, le=1)
-    device: Literal["auto", "cpu", "cuda"] = "auto"
+    condition_drop: float = Field(0.1, ge=0, le=1, description="part of what is shown without its conditions")
+    device: Literal["auto", "cpu", "cuda"] = Field("auto", description="what trains; a GPU where there is one")
     precision: Literal["float32", "bfloat16"] = Field("float32", description="of sums of products in training")
     compile: bool = Field(False, description="compile the networks first; needs a C++ compiler")
     channels_last: bool = Field(False, description="how planes lie in memory; for GPUs")
     checkpoint_every: int = Field(8_000, gt=0, description="tiles between checkpoints")
     keep: int = Field(2, ge=1, description="newest checkpoints that are kept")
-    parts: int = Field(1, ge=1, description="a batch is learned in, one after the other: less memory, the same result")
+    parts: int = Field(1, ge=1, description="of a batch, learned from one after the other in less memory")
 
 
 class Health(Section):
@@ -154,7 +158,7 @@ class Health(Section):
 class Synthesis(Section):
     """What samples are written as."""
 
-    format: Literal["source", "dicom", "nifti", "geotiff", "png"] = "source"
+    format: Literal["source", "dicom", "nifti", "geotiff", "png"] = Field("source", description="as the images are")
 
 
 class Evaluation(Section):
@@ -174,9 +178,9 @@ class Evaluation(Section):
 class Recipe(Section):
     """Everything that decides a run."""
 
-    name: str = Field(pattern=r"^[A-Za-z0-9_-]+$")
-    about: str = ""
-    task: Literal["synthesize", "fill"] = "synthesize"
+    name: str = Field(pattern=r"^[A-Za-z0-9_-]+$", description="letters, digits, _ and -: what runs are called")
+    about: str = Field("", description="one line, as `augmentor recipes` shows it")
+    task: Literal["synthesize", "fill"] = Field("synthesize", description="make samples, or correct what fills holes")
     data: Data = Data()
     conditions: dict[str, Condition] = {}
     segmentation: Segmentation = Segmentation()
@@ -186,7 +190,7 @@ class Recipe(Section):
     health: Health = Health()
     synthesis: Synthesis = Synthesis()
     evaluation: Evaluation = Evaluation()
-    seed: int = 0
+    seed: int = Field(0, description="equal seeds, equal runs")
 
     @model_validator(mode="after")
     def _sound(self) -> Recipe:

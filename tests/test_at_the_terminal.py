@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -316,3 +317,31 @@ def test_paths_are_texts_too_and_one_auxiliary_raster_need_not_be_a_list(tmp_pat
     made = fill(str(tmp_path / "a.tif"), str(tmp_path / "out.tif"), mask=str(tmp_path / "m.tif"),
                 aux=str(tmp_path / "radar.tif"), tiles=64)  # fmt: skip
     assert made.pixels
+
+
+@pytest.mark.parametrize(
+    ("words", "goes_on"),
+    [
+        (["ingest", "chest_xray"], "the same command goes on"),
+        (["train", "chest_xray"], "train --resume"),
+        (["synthesize", "--n", "3"], "the same command goes on"),
+        (["evaluate"], "the same command goes on"),
+        (["pairs", "--n", "3", "--after", "month=8"], "the same command goes on"),
+        (["fill", "{}", "-o", "out"], "one scene begins again"),
+        (["fill", "{}", "-o", "out", "--all"], "goes on after the last scene"),
+        (["interpolate", "{}", "-o", "out.tif", "--at", "2018-08-16"], "begins again"),
+        (["score", "{}"], "begins again"),
+        (["restyle", "{}", "-o", "out", "--to", "kernel=B"], "begins again"),
+    ],
+)
+def test_a_verb_that_is_interrupted_says_whether_it_goes_on(
+    words: list[str], goes_on: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def stopped(*_: Any, **__: Any) -> None:
+        raise KeyboardInterrupt
+
+    module = "fill_all" if "--all" in words else words[0]
+    monkeypatch.setattr(import_module(f"augmentor.{module}"), module, stopped)
+    result = CliRunner().invoke(main, [word.format(tmp_path) for word in words])
+    assert result.exit_code == 130
+    assert result.output.startswith("Interrupted:") and goes_on in result.output

@@ -1,11 +1,12 @@
 """Recipes: what is wrong is named with file, line and nearest key; nothing in one is executed."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
 from pathlib import Path
-from typing import get_args
+from typing import Any, Literal, get_args, get_origin
 
 import pytest
 from pydantic import BaseModel, ValidationError
+from pydantic.fields import FieldInfo
 
 from augmentor.adversary.losses import LOSSES
 from augmentor.adversary.rules import Rules
@@ -326,3 +327,36 @@ def test_the_digest_knows_every_change(change: str, tmp_path: Path) -> None:
 def test_a_recipe_does_not_change() -> None:
     with pytest.raises(ValidationError, match="frozen"):
         load("chest_xray").seed = 4  # type: ignore[misc]
+
+
+def default_of(field: FieldInfo) -> str:
+    """A key's default as the page says it; of a few values, all of them."""
+    few = [kind for kind in (field.annotation, *get_args(field.annotation)) if get_origin(kind) is Literal]
+    if few:
+        return ", ".join(f"**{value}**" if value == field.default else str(value) for value in get_args(few[0]))
+    default: Any = field.default
+    if field.is_required() or default in (None, ""):
+        return ""
+    if isinstance(default, bool):
+        return str(default).lower()
+    if isinstance(default, tuple):
+        return str(list(default))
+    return f"{default:,}" if isinstance(default, int) else f"{default:g}"
+
+
+def rows(section: type[BaseModel], before: str = "") -> Iterator[str]:
+    """A line of the page's table for every key of a section, and of those below it."""
+    for key, field in section.model_fields.items():
+        if isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel):
+            yield from rows(field.annotation, f"{key}.")
+        elif field.annotation == dict[str, Condition]:
+            yield from rows(Condition, f"{key}.NAME.")
+        else:
+            assert field.description, f"nothing says what {before}{key} is"
+            yield f"| `{before}{key}` | {default_of(field)} | {field.description} |"
+
+
+def test_the_page_tells_of_every_key_what_it_is_and_its_default() -> None:
+    page = (Path(__file__).parent.parent / "docs/recipes.md").read_text("utf-8")
+    table = page.split("### Every key")[1].splitlines()
+    assert [line for line in table if line.startswith("| `")] == list(rows(Recipe))
