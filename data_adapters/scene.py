@@ -154,6 +154,12 @@ class Template:
     plane: Plane = "axial"
     scalings: tuple[tuple[float, float], ...] = ()
 
+    @property
+    def steps(self) -> tuple[float, ...]:
+        """What lies between two physical values that can be stored, a number a channel; 0 where any can."""
+        whole = np.dtype(self.dtype).kind in "iu"
+        return tuple(abs(self.scaling(c)[0]) if whole else 0.0 for c in range(len(self.channels)))
+
     def scaling(self, channel: int) -> tuple[float, float]:
         """Slope and intercept of a channel."""
         return self.scalings[channel] if self.scalings else (self.slope, self.intercept)

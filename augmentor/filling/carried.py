@@ -104,7 +104,7 @@ def carry_out(
     scene, answer = view.scene, replace(choice.answer, sharp=sharp)
     if sharp and answer.followed is None:
         note("there is one answer alone, and no sample of others: no network is followed here")
-    with Spool() as spool:
+    with Spool(scene.template().steps) as spool:
         for patch, half in rebuilt(view, answer):
             spool.put(patch, half)
         # That took its time, and another may have written there meanwhile.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -14,10 +14,14 @@ from data_adapters import Patch, Window
 
 
 class Spool:
-    """Patches put in one by one, with half of the interval (C, h, w) of each; given back as often as asked."""
+    """Patches put in one by one, with half of the interval (C, h, w) of each; given back as often as asked.
 
-    def __init__(self) -> None:
+    ``steps`` (C,) lie between two values that can be written; 0 where any can.
+    """
+
+    def __init__(self, steps: Sequence[float]) -> None:
         self.pixels = 0
+        self._narrower = np.asarray(steps)[:, None, None] / 2
         self.touched: dict[int, Window] = {}
         self._patches: list[tuple[int, Window]] = []
 
@@ -36,11 +40,16 @@ class Spool:
         self.touched.setdefault(patch.slice, patch.window)
 
     def patches(self, side: int = 0) -> Iterator[Patch]:
-        """Every patch as it was put in, or its lower (-1) or upper (1) bound."""
+        """Every patch as it was put in, or its lower (-1) or upper (1) bound.
+
+        Bounds are rounded to the nearest value as all that is written is. Half a step nearer to the patch, they hold
+        between them just the values that lay between them before, and the patch's own.
+        """
         for number, (index, window) in enumerate(self._patches):
             with np.load(self._path(number)) as kept:
                 patch = Patch(index, window, kept["values"], kept["made"])
-                yield replace(patch, values=patch.values + side * kept["half"]) if side else patch
+                half = np.maximum(kept["half"] - self._narrower, 0)
+                yield replace(patch, values=patch.values + side * half) if side else patch
 
     def _path(self, number: int) -> Path:
         return Path(self._folder.name) / f"{number}.npz"
