@@ -76,6 +76,18 @@ def test_slices_that_never_lie_together_are_hidden_one_by_one(every: int) -> Non
     assert set(hidden.slices.tolist()) <= set(range(every, 6 * every, every))
 
 
+def test_the_wider_the_look_the_deeper_what_is_hidden() -> None:
+    values = np.random.default_rng(0).normal(size=(1, 1, 256, 256)).astype(np.float32)
+    plane = Column.of(values, np.ones((1, 256, 256), dtype=bool), [0.0])
+
+    def deepest(looked_at: int) -> float:
+        hidden = Hider([plane], volume=False, seed=0, size=(32, 32), looked_at=looked_at).draw(80)
+        # Own values, where they are clear, four views, and four distances; the last one has the longest reach.
+        return float(hidden.told[:, 9].max())
+
+    assert deepest(64) < deepest(128) < deepest(256)
+
+
 def test_clouds_that_move_keep_their_shape() -> None:
     scene = column(6, seed=1)
     scene.known[2, 4:9, 5:13] = False
