@@ -35,6 +35,7 @@ from benchmarks import fill_cases, fill_pictures, fill_tables
 from benchmarks.classical import INSIDE
 from benchmarks.fill_cases import Build, Case
 from benchmarks.machine import machine
+from data_adapters.naming import named_beside
 
 ROOT = Path(__file__).parent.parent
 RECORDS = ROOT / "docs/benchmarks/fill.jsonl"
@@ -96,7 +97,7 @@ def measure(case: Case, work: Path, picture: Path | None = None) -> dict[str, An
     )
     spent = time.process_time() - began
     made = whole(out, case)
-    low, high = (whole(work / f"filled_{side}{suffix}", case) for side in ("low", "high"))
+    low, high = (whole(named_beside(out, side), case) for side in ("low", "high"))
     inside = np.broadcast_to(case.hole, case.truth.shape)
     covered = ((low <= case.truth) & (case.truth <= high))[inside].mean()
     answers = dict(classical(case))
