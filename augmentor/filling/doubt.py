@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -65,22 +66,18 @@ class Doubt:
     @classmethod
     def calibrated(cls, error: Values, spread: Values, hole: Mask) -> Doubt:
         """From errors and spreads (B, C, h, w) inside hidden parts (B, 1, h, w)."""
-        inside = hole[:, 0]
-        return cls(
-            tuple(Curve.calibrated(np.abs(error[:, c])[inside], spread[:, c][inside]) for c in range(error.shape[1]))
-        )
+        return cls(tuple(Curve.calibrated(sizes, spreads) for sizes, spreads in _by_channel(error, spread, hole)))
 
     def needed(self, error: Values, spread: Values, hole: Mask) -> Values:
         """How many times as wide it is to be (C,) to hold nine in ten of other errors, which are given as to calibrate.
 
         Source: Lei et al. 2018, as below, section 5.2, with half of the interval for what residuals are scaled by.
         """
-        inside = hole[:, 0]
-        sizes = [np.abs(error[:, c])[inside] for c in range(error.shape[1])]
-        halves = [curve(spread[:, c][inside]) for c, curve in enumerate(self.curves)]
-        return np.array(
-            [_conformal(e / np.maximum(h, max(LEAST * h.mean(), 1e-12))) for e, h in zip(sizes, halves, strict=True)]
-        )
+        factors = []
+        for curve, (sizes, spreads) in zip(self.curves, _by_channel(error, spread, hole), strict=True):
+            half = curve(spreads)
+            factors.append(_conformal(sizes / np.maximum(half, max(LEAST * half.mean(), 1e-12))))
+        return np.array(factors)
 
     def times(self, factors: Values) -> Doubt:
         """The interval so many times as wide, a factor a channel (C,)."""
@@ -90,6 +87,13 @@ class Doubt:
         """Half of the interval (C, h, w) of a spread (C, h, w)."""
         halves = [curve(plane) for curve, plane in zip(self.curves, spread, strict=True)]
         return np.stack(halves).astype(np.float32)
+
+
+def _by_channel(error: Values, spread: Values, hole: Mask) -> Iterator[tuple[Values, Values]]:
+    """Sizes of errors (N,) and their spreads (N,) inside hidden parts, of each channel."""
+    inside = hole[:, 0]
+    for channel in range(error.shape[1]):
+        yield np.abs(error[:, channel])[inside], spread[:, channel][inside]
 
 
 def _conformal(sizes: Values) -> float:
