@@ -99,6 +99,9 @@ ALONE = {
     "Sentinel-2, spring 39 p500": "satellite_timeseries/sen12mscr_pairs/ROIs1158_spring_39_p500_clear.tif",
 }
 
+STRIPED = ("Landsat-7, Bahamas", "Sentinel-2, ukis-csmask")
+"""Those that are filled under stripes, too."""
+
 STACKS = {"13 bands": tuple(range(1, 14)), "4 bands": (2, 3, 4, 8)}
 
 
@@ -265,34 +268,49 @@ def _under(name: str, images: Path, masks: Path, judged: set[str]) -> Case:
 
 
 def alone(data: Path, work: Path) -> Iterator[Build]:
-    """Single dates under real clouds from elsewhere."""
+    """Single dates under real clouds from elsewhere, and under stripes as Landsat 7 has had since its scan line
+    corrector failed."""
     masks = sorted((data / "satellite_timeseries/sen12mscr_pairs").glob("*_mask.tif"))
-    for number, (name, path) in enumerate(ALONE.items()):
-        called = f"{name}, one date"
-        yield called, partial(_alone, called, data / path, masks, work / name, number)
-
-
-def _alone(name: str, source: Path, masks: list[Path], work: Path, first: int) -> Case:
-    work.mkdir(parents=True)
-    scene = open_scenes(source)[0]
     shapes = []
     for path in masks:
-        with rasterio.open(path) as data:
-            shapes.append(data.read(1) > 0)
+        with rasterio.open(path) as mask:
+            shapes.append(mask.read(1) > 0)
+    for number, (name, path) in enumerate(ALONE.items()):
+        called = f"{name}, one date"
+        yield called, partial(_alone, called, data / path, work / name, partial(_clouds, shapes, number))
+    for place in STRIPED:
+        called = f"{place}, one date, stripes"
+        yield called, partial(_alone, called, data / ALONE[place], work / "stripes" / place, _stripes)
+
+
+def _alone(name: str, source: Path, work: Path, covering: Callable[[int, int], Mask]) -> Case:
+    work.mkdir(parents=True)
+    scene = open_scenes(source)[0]
     height, width = scene.shape[2:]
-    side = shapes[0].shape[0]
-    clouds = np.zeros((-(-height // side) * side, -(-width // side) * side), dtype=bool)
-    for number, row in enumerate(range(0, len(clouds), side)):
-        for column in range(0, clouds.shape[1], side):
-            # Another shape, mirrored another way, in each square.
-            turn = number + column // side + first
-            shape = np.rot90(shapes[turn % len(shapes)], turn // len(shapes))
-            clouds[row : row + side, column : column + side] = shape
     mask = work / "mask.tif"
     with rasterio.open(source) as data:
         profile = {"driver": "GTiff", "height": height, "width": width, "count": 1, "dtype": "uint8"}
         with rasterio.open(mask, "w", **profile, crs=data.crs, transform=data.transform) as out:
-            out.write(clouds[:height, :width].astype(np.uint8), 1)
+            out.write(covering(height, width).astype(np.uint8), 1)
     pixels = scene.read(0, 1)
     hole = find(scene, mask)[0](scene.plane)[0] & pixels.valid.all(axis=0)
     return Case(name, source, mask, scene, pixels.values, hole)
+
+
+def _clouds(shapes: list[Mask], first: int, height: int, width: int) -> Mask:
+    """Squares of clouds: in each one another shape, mirrored another way."""
+    side = shapes[0].shape[0]
+    clouds = np.zeros((-(-height // side) * side, -(-width // side) * side), dtype=bool)
+    for number, row in enumerate(range(0, len(clouds), side)):
+        for column in range(0, clouds.shape[1], side):
+            turn = number + column // side + first
+            shape = np.rot90(shapes[turn % len(shapes)], turn // len(shapes))
+            clouds[row : row + side, column : column + side] = shape
+    return clouds[:height, :width]
+
+
+def _stripes(height: int, width: int) -> Mask:
+    """One in 33 rows, slanted, widening to 14 towards the sides."""
+    rows, columns = np.mgrid[:height, :width]
+    wide = 1 + 13 * np.abs(columns - width / 2) / (width / 2)
+    return np.asarray((rows + 0.15 * columns) % 33 < wide)

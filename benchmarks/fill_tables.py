@@ -56,6 +56,7 @@ GROUPS = {
     "Clouds over dated stacks": lambda name: "dates" in name,
     "Clouds over pairs of dates, by a run that was trained on another place": lambda name: "run of Rome" in name,
     "Clouds over one date alone": lambda name: name.endswith("one date"),
+    "Stripes over one date alone": lambda name: name.endswith("stripes"),
 }
 
 

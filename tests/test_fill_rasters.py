@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -72,6 +73,28 @@ def test_stripes_are_filled_and_what_lies_between_them_is_not_touched(tmp_path: 
     seam = np.zeros_like(lost)
     seam[254:258], seam[:, 254:258] = True, True
     assert np.abs((made.astype(float) - truth)[:, lost & seam]).mean() < 2 * np.abs(errors).mean()
+
+
+def spots() -> NDArray[np.bool_]:
+    """A few small clouds."""
+    rows, columns = np.mgrid[:SIDE, :SIDE]
+    places = np.random.default_rng(1).integers(20, SIDE - 20, (6, 2))
+    return np.asarray(np.any([np.hypot(rows - y, columns - x) < 7 for y, x in places], axis=0))
+
+
+@pytest.mark.parametrize("lost", [stripes, spots])
+def test_so_wrong_as_is_said_are_holes_of_every_shape(tmp_path: Path, lost: Callable[[], NDArray[np.bool_]]) -> None:
+    truth = (120 + 8 * gaussian_filter(np.random.default_rng(2).normal(size=(1, SIDE, SIDE)), (0, 8, 8)) * 28).astype(
+        np.float32
+    )
+    hole = lost()
+    source = write(tmp_path / "scene.tif", truth)
+    mask = write(tmp_path / "gaps.tif", hole[None].astype(np.uint8))
+    said = fill(source, tmp_path / "out.tif", mask=mask, prior_only=True).expected_error
+    made, low, high = (rasterio.open(tmp_path / f"out{end}.tif").read() for end in ("", "_low", "_high"))
+    error = float(np.sqrt(((made - truth)[:, hole] ** 2).mean()))
+    assert float(said.split()[0]) == pytest.approx(error, rel=0.35)
+    assert ((low <= truth) & (truth <= high))[:, hole].mean() == pytest.approx(0.9, abs=0.06)
 
 
 def test_a_scene_whose_middle_is_hidden_is_scaled_by_what_shows(tmp_path: Path) -> None:

@@ -54,7 +54,7 @@ def adapt(rehearsal: Rehearsal, prior: str, *, start: Run | None, tiles: int | N
         schedule,
         facts,
         rehearsal.lessons(prior),
-        rehearsal.judged_by(prior, seed=4).alike,
+        rehearsal.watched(prior),
         Team(place=device("auto")),
     )
     if start is not None:

@@ -124,6 +124,9 @@ class Answer:
             corrections = [tamed(correction, most) for correction in corrections]
         alike = np.concatenate(corrections[:2])
         gain = least_gain(alike, trial.alike) if trial.by_date else judge(alike, trial.alike).gain
+        if trial.unseen is not None:
+            unseen = judge(tamed(self._corrections(trial.unseen), most), trial.unseen).gain
+            gain = tuple(map(min, gain, unseen))
         chosen = replace(self, gain=gain, most=most)
         followed = [chosen._gain * correction for correction in corrections]
         left = trial.expected([errors(hidden, c) for hidden, c in zip(trial.parts, followed, strict=True)])

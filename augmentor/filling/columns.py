@@ -18,10 +18,6 @@ from augmentor.tiles import AT_ONCE, windows
 ASIDE = 0.15
 """Part of the plane that is kept aside."""
 
-ALONE = 0.5
-"""The same of a plane alone: what fills it errs by the place much more than by what was learned there, and a few
-windows do not tell how much."""
-
 AREA = 256
 """Side of the areas that a scene larger than memory is looked at by."""
 
@@ -82,7 +78,7 @@ def columns(view: View, size: tuple[int, ...], gaps: Sequence[int], seed: int, *
     areas = list(_areas(view, random))
     for area in areas:
         kept = (
-            _kept_aside(area.known.shape[1:], size, ALONE if view.alone else ASIDE, random)
+            _kept_aside(area.known.shape[1:], size, random)
             if view.lost == "parts"
             else _kept_dates(areas, view.lost, learning)
         )
@@ -126,11 +122,11 @@ def _areas(view: View, random: np.random.Generator) -> Iterator[Column]:
             return
 
 
-def _kept_aside(plane: tuple[int, ...], size: tuple[int, ...], part: float, random: np.random.Generator) -> Mask:
-    """So large a part of a plane's windows, as large as a tile each."""
+def _kept_aside(plane: tuple[int, ...], size: tuple[int, ...], random: np.random.Generator) -> Mask:
+    """A part of a plane's windows, as large as a tile each."""
     kept = np.zeros(plane, dtype=bool)
     every = list(windows(plane[0], plane[1], size, 0.0))
-    for i in random.permutation(len(every))[: max(1, round(part * len(every)))]:
+    for i in random.permutation(len(every))[: max(1, round(ASIDE * len(every)))]:
         kept[every[i].slices] = True
     return kept
 
@@ -151,7 +147,9 @@ def _padded(column: Column, size: tuple[int, ...]) -> Column:
         return column
     values, beside = (np.pad(planes, [(0, 0), (0, 0), *room], mode="edge") for planes in (column.values, column.beside))
     known = np.pad(column.known, [(0, 0), *room], mode="edge")
-    return column._replace(values=values, known=known, told=np.pad(column.told, [(0, 0), *room]), beside=beside)
+    holes = None if column.holes is None else np.pad(column.holes, [(0, 0), *room])
+    told = np.pad(column.told, [(0, 0), *room])
+    return column._replace(values=values, known=known, told=told, beside=beside, holes=holes)
 
 
 def across(column: Column, spacing: tuple[float, float, float]) -> Iterator[Column]:

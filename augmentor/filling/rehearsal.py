@@ -11,7 +11,7 @@ from augmentor.filling.columns import columns
 from augmentor.filling.trial import Trial
 from augmentor.filling.view import View
 from augmentor.holes.column import Column
-from augmentor.holes.hide import GAPS, LOOK, Hider
+from augmentor.holes.hide import GAPS, LOOK, Hidden, Hider
 from augmentor.holes.judge import errors
 from augmentor.holes.priors import FEWEST, KRIGED, SUITED, along, expected_error
 from augmentor.learners.corrector import PASSED_OVER
@@ -93,19 +93,31 @@ class Rehearsal:
         """Whether nothing that can be hidden is like the holes."""
         return self.columns.unlike and not self.rows_tell
 
-    def judged_by(self, prior: str, seed: int = 2) -> Trial:
-        """Parts that nothing was learned from."""
-        return self._trial(prior, JUDGED_ON, seed, self.rows_tell)
+    def judged_by(self, prior: str) -> Trial:
+        """Parts that nothing was learned from; of a plane alone, others as well."""
+        if self.view.alone:
+            every, aside = [*self.columns.own, *self.columns.aside], self.columns.aside
+            everywhere, unseen = (self._drawn(part, JUDGED_ON, 2, prior) for part in (every, aside))
+            return Trial(everywhere, unseen=unseen, unlike=True)
+        return self._trial(prior, JUDGED_ON, 2, self.rows_tell)
+
+    def watched(self, prior: str) -> Hidden:
+        """Parts that nothing was learned from, to see when learning no longer helps."""
+        return self._trial(prior, JUDGED_ON, 4, self.rows_tell).alike
 
     def _trial(self, prior: str, parts: int, seed: int, rows: bool) -> Trial:
         found = self.columns
-        look = LOOKED_AT if self.view.alone else LOOK
         own, *both = (
-            self._hider(part, seed, prior, looked_at=look).draw(parts)
+            self._drawn(part, parts, seed, prior)
             for part in (found.aside, *([found.rows_aside, found.rows_as_hidden] if rows else []))
         )
         rows_of_it = (both[0], both[1]) if rows else None
         return Trial(own, rows_of_it, by_date=self.view.lost != "parts", unlike=not self.view.volume)
+
+    def _drawn(self, columns: Sequence[Column], parts: int, seed: int, prior: str) -> Hidden:
+        """Hidden parts to judge by: like the holes in shape, and of a plane alone in depth."""
+        look = LOOKED_AT if self.view.alone else LOOK
+        return self._hider(columns, seed, prior, looked_at=look, shaped=1.0).draw(parts)
 
     def _compared_by(self, prior: str) -> Trial:
         """Parts that priors, which learn nothing, are compared by: of dates, all that can be hidden."""

@@ -22,12 +22,16 @@ class Trial:
 
     ``by_date``, what is made is a date whose like is only seen in whole dates, of which there are few. ``unlike``, what
     lies round a hole may be what no hidden part shows, as other days do: slices of one volume are alike.
+
+    Of a plane alone, ``own`` is of all of it, since what fills it errs by the place much more than by what was learned
+    there, and a few windows do not tell how much; ``unseen`` are parts that nothing was learned from.
     """
 
     own: Hidden
     rows: tuple[Hidden, Hidden] | None = None
     by_date: bool = False
     unlike: bool = False
+    unseen: Hidden | None = None
 
     @property
     def parts(self) -> tuple[Hidden, ...]:

@@ -71,9 +71,11 @@ class View:
 
     def _seen(self, window: Window) -> Column:
         pixels = self.scene.read(0, self.scene.shape[1], window)
-        known = np.asarray((pixels.valid & ~self.holes.hidden(window)).all(axis=0))
+        hidden = self.holes.hidden(window)
+        known = np.asarray((pixels.valid & ~hidden).all(axis=0))
         values = np.where(known, self.scaling.to_unit(pixels.values, 3), 0)
-        return Column.of(values, known, self.scene.grid.positions)
+        holes = np.asarray((self.holes(window) if self.holes.unknown else hidden).any(axis=0))
+        return Column.of(values, known, self.scene.grid.positions)._replace(holes=holes)
 
     def made_whole(self, there: Mask) -> list[int]:
         """Slices that are missing between others and are to be made, by which slices (S,) are known."""

@@ -19,7 +19,8 @@ class Column(NamedTuple):
     ``told`` (S, h, w) is where the truth may be told: what was observed, and is not kept for another purpose.
     ``beside`` (A, S, h, w) is what else is known of every slice, holes or not: auxiliary rasters. ``patterns`` are the
     neighbours that a hidden slice keeps, where it is not hidden in a run of known ones. ``variogram``
-    says how its slices differ, where that is asked of more than one window.
+    says how its slices differ, where that is asked of more than one window. ``holes`` (S, h, w) are what is to be
+    rebuilt, where that is not all that is unknown.
     """
 
     values: NDArray[np.float32]
@@ -29,6 +30,7 @@ class Column(NamedTuple):
     beside: NDArray[np.float32]
     patterns: tuple[Pattern, ...] = ()
     variogram: Variogram | None = None
+    holes: Mask | None = None
 
     @classmethod
     def of(cls, values: NDArray[np.float32], known: Mask, positions: Sequence[float]) -> Column:
@@ -47,6 +49,7 @@ class Column(NamedTuple):
             positions=[-position for position in reversed(self.positions)],
             told=self.told[::-1],
             beside=self.beside[:, ::-1],
+            holes=None if self.holes is None else self.holes[::-1],
         )
 
     def part(self, rows: slice, columns: slice) -> Column:
@@ -56,4 +59,5 @@ class Column(NamedTuple):
             known=self.known[:, rows, columns],
             told=self.told[:, rows, columns],
             beside=self.beside[:, :, rows, columns],
+            holes=None if self.holes is None else self.holes[:, rows, columns],
         )

@@ -12,6 +12,7 @@ from augmentor.holes.column import Column
 from augmentor.holes.context import Context, look
 from augmentor.holes.patterns import Pattern, laid, reach
 from augmentor.holes.priors import Mask
+from augmentor.holes.shapes import Shapes, around, ellipse
 
 GAPS = (1, 2, 3)
 """Neighbouring slices hidden together."""
@@ -21,6 +22,9 @@ FLAT = 0.05
 
 LOOK = 128
 """Rows and columns that are looked at together round a hole between dates, or in one of them."""
+
+SHAPED = 0.7
+"""How often what is hidden to learn from has the shape of own holes, where there are any; else that of an ellipse."""
 
 PARTS = 4
 """Parts that are taken of one such look."""
@@ -54,11 +58,12 @@ class Hider:
     """Draws hidden parts of one size from columns at least as large: slices of volumes, patches of rasters and stacks.
 
     Slices are hidden as a column's patterns say, where it has any. Of others, ``gaps`` are how many slices of a volume
-    are hidden together, and ``whole`` how often they are hidden whole; the others lose the shape of some slice's own
-    holes, or an ellipse. What dates of stacks lose is ``lost``; where these are parts, each other date is ``overcast``
-    so often, and hidden whole. ``prior`` is one of ``holes.priors.ALONG``. A truth that is ``levelled`` is brought to
-    the prior's mean in each channel: in what light a whole date was seen cannot be told from others. Of parts that are
-    flat, so many are ``passed_over`` in learning. Round a hole in a raster, so many rows and columns are ``looked_at``.
+    are hidden together, and ``whole`` how often they are hidden whole; the others lose, ``shaped`` so often, the
+    shape of the columns' own holes, or an ellipse. What dates of stacks lose is ``lost``; where these are parts, each
+    other date is ``overcast`` so often, and hidden whole. ``prior`` is one of ``holes.priors.ALONG``. A truth that is
+    ``levelled`` is brought to the prior's mean in each channel: in what light a whole date was seen cannot be told from
+    others. Of parts that are flat, so many are ``passed_over`` in learning. Round a hole in a raster, so many rows and
+    columns are ``looked_at``.
     """
 
     def __init__(
@@ -76,6 +81,7 @@ class Hider:
         lost: Lost = "parts",
         levelled: bool = False,
         looked_at: int = LOOK,
+        shaped: float = SHAPED,
     ) -> None:
         self.columns = columns
         self.volume = volume
@@ -87,9 +93,11 @@ class Hider:
         self.lost = lost
         self.levelled = levelled
         self.looked_at = looked_at
+        self.shaped = shaped
         self.random = np.random.default_rng(seed)
         self.runs = [runs(column, gaps) if volume and not column.patterns else [] for column in columns]
         self.edges = [_edge(len(column.told), column.patterns) for column in columns]
+        self.shapes = Shapes(columns)
         parts = not volume and lost == "parts"
         self.dates = [[] if volume or parts else dates(column, lost) for column in columns]
         able = [bool(r or d or c.patterns) or parts for r, d, c in zip(self.runs, self.dates, columns, strict=True)]
@@ -146,14 +154,10 @@ class Hider:
         if not len(rows):
             return []
         count = 1 if judged.shape == self.size else PARTS
-        found = []
-        for pixel in self.random.integers(len(rows), size=count):
-            top, left = (
-                int(self.random.integers(max(0, at - side + 1), min(at, room - side) + 1))
-                for at, side, room in zip((rows[pixel], columns[pixel]), self.size, judged.shape, strict=True)
-            )
-            found.append((slice(top, top + self.size[0]), slice(left, left + self.size[1])))
-        return found
+        pixels = self.random.integers(len(rows), size=count)
+        return [
+            around((int(rows[pixel]), int(columns[pixel])), self.size, judged.shape, self.random) for pixel in pixels
+        ]
 
     def _teaches(self, truth: NDArray[np.float32]) -> bool:
         """Whether a part is learned from, by its truth (C, N): most that are flat are not."""
@@ -172,7 +176,8 @@ class Hider:
     def _hide_slices(self, known: Mask, runs: Sequence[slice]) -> tuple[int, Mask]:
         """Hide a run of slices, whole or in part, and choose one of them."""
         run = runs[int(self.random.integers(len(runs)))]
-        hole = np.ones(known.shape[1:], dtype=bool) if self.random.random() < self.whole else self._shape(known)
+        plane = known.shape[1:]
+        hole = np.ones(plane, dtype=bool) if self.random.random() < self.whole else self._shape(plane)
         known[run] &= ~hole
         return int(self.random.integers(run.start, run.stop)), hole
 
@@ -194,24 +199,17 @@ class Hider:
     def _hide_patch(self, known: Mask) -> tuple[int, Mask]:
         """Hide a part of one slice; and whole dates beside it."""
         index = int(self.random.integers(len(known)))
-        hole = self._shape(known)
+        hole = self._shape(known.shape[1:])
         for other in range(len(known)):
             if other != index and self.random.random() < self.overcast:
                 known[other] = False
         known[index] &= ~hole
         return index, hole
 
-    def _shape(self, known: Mask) -> Mask:
-        """The shape of some slice's own holes, moved, or an ellipse."""
-        height, width = known.shape[1:]
-        holed = [s for s in range(len(known)) if 0.05 < 1 - known[s].mean() < 0.95]
-        if holed and self.random.random() < 0.7:
-            shape = ~known[holed[self.random.integers(len(holed))]]
-            return np.roll(shape, self.random.integers((height, width)), axis=(0, 1))
-        rows, columns = np.ogrid[:height, :width]
-        centre = self.random.random(2) * (height, width)
-        radii = self.random.uniform(0.15, 0.6, 2) * (height, width)
-        return np.asarray(((rows - centre[0]) / radii[0]) ** 2 + ((columns - centre[1]) / radii[1]) ** 2 < 1)
+    def _shape(self, plane: tuple[int, ...]) -> Mask:
+        """The shape of own holes, or an ellipse, somewhere in a plane."""
+        own = self.shapes.draw(plane, self.random) if self.random.random() < self.shaped else None
+        return ellipse(plane, self.random) if own is None else own
 
 
 def _edge(count: int, patterns: Sequence[Pattern]) -> int:

@@ -55,6 +55,22 @@ def test_a_network_is_followed_as_far_as_it_helps(quality: float, gain: float) -
     assert judged.error <= judged.prior_error
 
 
+@pytest.mark.parametrize(("everywhere", "unseen", "gain"), [(1.0, 2.0, 0.5), (2.0, 1.0, 0.5), (1.0, -1.0, 0.0)])
+def test_in_a_plane_alone_a_network_is_followed_no_farther_than_unseen_parts_say(
+    everywhere: float, unseen: float, gain: float
+) -> None:
+    def parts(quality: float, seed: int) -> Hidden:
+        of_it = hidden(seed)
+        of_it.told[:, :2] *= quality
+        return of_it
+
+    trial = Trial(parts(everywhere, 0), unlike=True, unseen=parts(unseen, 1))
+    answer, judged = Answer("linear", network(1.0)).judged(trial)
+    # What is larger than is usual elsewhere is taken back, which leaves less to be taken back by the gain.
+    assert answer.gain == pytest.approx((gain,) * 2, abs=0.08)
+    assert judged.error <= judged.prior_error
+
+
 @pytest.mark.parametrize("times", [1.0, 2.0, 10.0, 1000.0])
 @pytest.mark.parametrize("sharp", [False, True])
 def test_a_network_that_is_lost_is_followed_the_less_the_farther_it_goes(times: float, sharp: bool) -> None:
