@@ -272,9 +272,9 @@ def alone(data: Path, work: Path) -> Iterator[Build]:
     corrector failed."""
     masks = sorted((data / "satellite_timeseries/sen12mscr_pairs").glob("*_mask.tif"))
     shapes = []
-    for path in masks:
-        with rasterio.open(path) as mask:
-            shapes.append(mask.read(1) > 0)
+    for mask in masks:
+        with rasterio.open(mask) as cover:
+            shapes.append(cover.read(1) > 0)
     for number, (name, path) in enumerate(ALONE.items()):
         called = f"{name}, one date"
         yield called, partial(_alone, called, data / path, work / name, partial(_clouds, shapes, number))
