@@ -20,22 +20,22 @@ class Shapes:
 
     def __init__(self, columns: Sequence[Column]) -> None:
         self.holes = [~column.known if column.holes is None else column.holes for column in columns]
-        self.pixels = [_numbered(holes) for holes in self.holes]
-        self.counts = np.array([len(pixels) for pixels in self.pixels])
-        self.planes = np.array([holes.shape[1:] for holes in self.holes])
+        self.slices = [(number, int(index)) for number, holes in enumerate(self.holes) for index in _shown(holes)]
+        self.counts = np.array([self.holes[number][index].sum() for number, index in self.slices], int)
+        self.planes = np.array([self.holes[number].shape[1:] for number, _ in self.slices], int).reshape(-1, 2)
 
     def draw(self, plane: tuple[int, ...], random: np.random.Generator) -> Mask | None:
         """A window (h, w) as large as a plane that shows a part of a hole, moved at random; None if no hole shows a
         shape in it."""
         there = np.cumsum(self.counts * (self.planes >= plane).all(axis=1))
-        if not there[-1]:
+        if not there.any():
             return None
         pixel = int(random.integers(there[-1]))
-        number = int(np.searchsorted(there, pixel, side="right"))
-        holes = self.holes[number]
-        index, row, column = np.unravel_index(self.pixels[number][there[number] - 1 - pixel], holes.shape)
-        rows, columns = around((int(row), int(column)), plane, holes.shape[1:], random)
-        shape = holes[int(index)][rows, columns]
+        one = int(np.searchsorted(there, pixel, side="right"))
+        number, index = self.slices[one]
+        hole = self.holes[number][index]
+        at = np.flatnonzero(hole)[int(there[one]) - 1 - pixel]
+        shape = hole[around(divmod(int(at), hole.shape[1]), plane, hole.shape, random)]
         # A scene no larger than the plane has one window, which is to lie elsewhere, too.
         return np.roll(shape, random.integers(plane), axis=(0, 1)) if shape.mean() < BURIED else None
 
@@ -59,7 +59,7 @@ def around(
     return slice(top, top + size[0]), slice(left, left + size[1])
 
 
-def _numbered(holes: Mask) -> NDArray[np.int64]:
-    """The pixels of holes (S, h, w), numbered through, in slices that show a shape."""
-    shown = holes.mean(axis=(1, 2)) < BURIED
-    return np.flatnonzero(holes & shown[:, None, None])
+def _shown(holes: Mask) -> NDArray[np.int64]:
+    """The slices whose holes (S, h, w) show a shape."""
+    part = holes.mean(axis=(1, 2))
+    return np.flatnonzero((part > 0) & (part < BURIED))
