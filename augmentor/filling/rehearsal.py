@@ -11,7 +11,7 @@ from augmentor.filling.columns import columns
 from augmentor.filling.trial import Trial
 from augmentor.filling.view import View
 from augmentor.holes.column import Column
-from augmentor.holes.hide import GAPS, LOOK, Hidden, Hider
+from augmentor.holes.hide import GAPS, Hidden, Hider
 from augmentor.holes.judge import errors
 from augmentor.holes.priors import FEWEST, KRIGED, SUITED, along, expected_error
 from augmentor.learners.corrector import PASSED_OVER
@@ -115,9 +115,9 @@ class Rehearsal:
         return Trial(own, rows_of_it, by_date=self.view.lost != "parts", unlike=not self.view.volume)
 
     def _drawn(self, columns: Sequence[Column], parts: int, seed: int, prior: str) -> Hidden:
-        """Hidden parts to judge by: like the holes in shape, and of a plane alone in depth."""
-        look = LOOKED_AT if self.view.alone else LOOK
-        return self._hider(columns, seed, prior, looked_at=look, shaped=1.0).draw(parts)
+        """Hidden parts to judge by; of a plane alone, like the holes in shape and depth, by which it errs most."""
+        how = {"looked_at": LOOKED_AT, "shaped": 1.0} if self.view.alone else {}
+        return self._hider(columns, seed, prior, **how).draw(parts)
 
     def _compared_by(self, prior: str) -> Trial:
         """Parts that priors, which learn nothing, are compared by: of dates, all that can be hidden."""

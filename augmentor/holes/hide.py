@@ -199,16 +199,20 @@ class Hider:
     def _hide_patch(self, known: Mask) -> tuple[int, Mask]:
         """Hide a part of one slice; and whole dates beside it."""
         index = int(self.random.integers(len(known)))
-        hole = self._shape(known.shape[1:])
+        hole = self._shape(known.shape[1:], known)
         for other in range(len(known)):
             if other != index and self.random.random() < self.overcast:
                 known[other] = False
         known[index] &= ~hole
         return index, hole
 
-    def _shape(self, plane: tuple[int, ...]) -> Mask:
-        """The shape of own holes, or an ellipse, somewhere in a plane."""
-        own = self.shapes.draw(plane, self.random) if self.random.random() < self.shaped else None
+    def _shape(self, plane: tuple[int, ...], known: Mask | None = None) -> Mask:
+        """The shape of own holes, or an ellipse, somewhere in a plane; between dates, of one that is ``known`` there in
+        part, each as often."""
+        shapes = self.shapes
+        if known is not None and len(known) > 1:
+            shapes = Shapes([Column.of(np.zeros((0, *known.shape), np.float32), known, range(len(known)))], even=True)
+        own = shapes.draw(plane, self.random) if self.random.random() < self.shaped else None
         return ellipse(plane, self.random) if own is None else own
 
 

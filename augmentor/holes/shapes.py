@@ -16,12 +16,14 @@ BURIED = 0.95
 
 class Shapes:
     """Those of the holes that columns have, each as often as it has pixels: so deep are the pixels of what is hidden as
-    those of what is to be rebuilt."""
+    those of what is to be rebuilt. Where that is ``even``, each slice is as frequent, however much of it is a hole."""
 
-    def __init__(self, columns: Sequence[Column]) -> None:
+    def __init__(self, columns: Sequence[Column], *, even: bool = False) -> None:
         self.holes = [~column.known if column.holes is None else column.holes for column in columns]
         self.slices = [(number, int(index)) for number, holes in enumerate(self.holes) for index in _shown(holes)]
         self.counts = np.array([self.holes[number][index].sum() for number, index in self.slices], int)
+        if even:
+            self.counts[:] = 1
         self.planes = np.array([self.holes[number].shape[1:] for number, _ in self.slices], int).reshape(-1, 2)
 
     def draw(self, plane: tuple[int, ...], random: np.random.Generator) -> Mask | None:
