@@ -12,7 +12,7 @@ from augmentor.holes.column import Column
 from augmentor.holes.context import Context, look
 from augmentor.holes.patterns import Pattern, laid, reach
 from augmentor.holes.priors import Mask
-from augmentor.holes.shapes import Shapes, around, ellipse
+from augmentor.holes.shapes import Shapes, around, ellipse, of_some_slice
 
 GAPS = (1, 2, 3)
 """Neighbouring slices hidden together."""
@@ -199,20 +199,19 @@ class Hider:
     def _hide_patch(self, known: Mask) -> tuple[int, Mask]:
         """Hide a part of one slice; and whole dates beside it."""
         index = int(self.random.integers(len(known)))
-        hole = self._shape(known.shape[1:], known)
+        hole = self._shape(known.shape[1:], known if len(known) > 1 else None)
         for other in range(len(known)):
             if other != index and self.random.random() < self.overcast:
                 known[other] = False
         known[index] &= ~hole
         return index, hole
 
-    def _shape(self, plane: tuple[int, ...], known: Mask | None = None) -> Mask:
-        """The shape of own holes, or an ellipse, somewhere in a plane; between dates, of one that is ``known`` there in
-        part, each as often."""
-        shapes = self.shapes
-        if known is not None and len(known) > 1:
-            shapes = Shapes([Column.of(np.zeros((0, *known.shape), np.float32), known, range(len(known)))], even=True)
-        own = shapes.draw(plane, self.random) if self.random.random() < self.shaped else None
+    def _shape(self, plane: tuple[int, ...], dates: Mask | None = None) -> Mask:
+        """The shape of own holes, or an ellipse, somewhere in a plane; of one of those ``dates`` that are known
+        (S, h, w) there, if any."""
+        own = None
+        if self.random.random() < self.shaped:
+            own = self.shapes.draw(plane, self.random) if dates is None else of_some_slice(dates, self.random)
         return ellipse(plane, self.random) if own is None else own
 
 

@@ -16,14 +16,12 @@ BURIED = 0.95
 
 class Shapes:
     """Those of the holes that columns have, each as often as it has pixels: so deep are the pixels of what is hidden as
-    those of what is to be rebuilt. Where that is ``even``, each slice is as frequent, however much of it is a hole."""
+    those of what is to be rebuilt."""
 
-    def __init__(self, columns: Sequence[Column], *, even: bool = False) -> None:
+    def __init__(self, columns: Sequence[Column]) -> None:
         self.holes = [~column.known if column.holes is None else column.holes for column in columns]
         self.slices = [(number, int(index)) for number, holes in enumerate(self.holes) for index in _shown(holes)]
         self.counts = np.array([self.holes[number][index].sum() for number, index in self.slices], int)
-        if even:
-            self.counts[:] = 1
         self.planes = np.array([self.holes[number].shape[1:] for number, _ in self.slices], int).reshape(-1, 2)
 
     def draw(self, plane: tuple[int, ...], random: np.random.Generator) -> Mask | None:
@@ -40,6 +38,16 @@ class Shapes:
         shape = hole[around(divmod(int(at), hole.shape[1]), plane, hole.shape, random)]
         # A scene no larger than the plane has one window, which is to lie elsewhere, too.
         return np.roll(shape, random.integers(plane), axis=(0, 1)) if shape.mean() < BURIED else None
+
+
+def of_some_slice(known: Mask, random: np.random.Generator) -> Mask | None:
+    """The hole (h, w) of one of the slices that are known (S, h, w) in part, each as often, moved at random; None if
+    there is none that shows a shape."""
+    shown = _shown(~known)
+    if not len(shown):
+        return None
+    hole = ~known[random.choice(shown)]
+    return np.roll(hole, random.integers(hole.shape), axis=(0, 1))
 
 
 def ellipse(plane: tuple[int, ...], random: np.random.Generator) -> Mask:

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from scipy.ndimage import distance_transform_edt
 
 from augmentor.holes.column import Column
-from augmentor.holes.shapes import BURIED, Shapes, around, ellipse
+from augmentor.holes.shapes import BURIED, Shapes, around, ellipse, of_some_slice
 
 Mask = NDArray[np.bool_]
 
@@ -96,6 +96,17 @@ def test_a_small_scene_gives_no_shape_to_a_larger_one() -> None:
     shapes = Shapes([small, column(striped())])
     assert all(shape.sum() > 16 for shape in drawn(shapes, (64, 64)))
     assert any(shape.sum() <= 16 for shape in drawn(shapes, (32, 32), 4000))
+
+
+def test_the_hole_of_some_slice_is_moved_and_each_is_as_frequent() -> None:
+    random = np.random.default_rng(0)
+    known = column(striped(), sparse(), np.zeros((SIDE, SIDE), dtype=bool), np.ones((SIDE, SIDE), dtype=bool)).known
+    every = [of_some_slice(known, random) for _ in range(200)]
+    sizes = [int(shape.sum()) for shape in every if shape is not None]
+    assert set(sizes) == {int(striped().sum()), int(sparse().sum())}
+    assert 70 < sizes.count(int(sparse().sum())) < 130
+    assert len({shape.tobytes() for shape in every if shape is not None}) > 150
+    assert of_some_slice(known[2:], random) is None
 
 
 @pytest.mark.parametrize("at", [(0, 0), (17, 40), (63, 47)])
