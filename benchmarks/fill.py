@@ -63,9 +63,12 @@ def classical(case: Case) -> Iterator[tuple[str, Values]]:
     """What every classical method makes of a case: those along the slices or dates, or those inside one plane."""
     pixels = case.scene.read(0, case.scene.shape[1])
     if case.scene.kind == "raster":
+        # Nodata tells nobody anything, and is no rim to fill from.
+        unknown = case.hidden[0] | ~pixels.valid.all(axis=0)[0]
         for name, inpaint in INSIDE.items():
             made = case.truth.astype(float)
-            made[:, 0] = inpaint(np.where(case.hole[0], 0, made[:, 0]), case.hole[0])
+            answer = inpaint(np.where(unknown, 0, made[:, 0]), unknown)
+            made[:, 0] = np.where(case.hole[0], answer, made[:, 0])
             yield name, made
         return
     known = pixels.valid.all(axis=0) & ~case.hidden
