@@ -15,7 +15,7 @@ from augmentor.filling.doubt import Doubt
 from augmentor.filling.trial import Trial
 from augmentor.holes.context import Context
 from augmentor.holes.hide import Hidden
-from augmentor.holes.judge import Judged, errors, judge, least_gain
+from augmentor.holes.judge import Judged, careful_gain, errors, judge, least_gain
 from augmentor.learners.corrector import NOISE, correct
 from augmentor.networks import quickly
 from augmentor.run import Facts
@@ -122,12 +122,8 @@ class Answer:
             inside = np.moveaxis(np.abs(corrections[0]), 1, -1)[trial.own.hole[:, 0]]
             most = tuple(np.quantile(inside, USUAL, axis=0).tolist())
             corrections = [tamed(correction, most) for correction in corrections]
-        alike = np.concatenate(corrections[:2])
-        gain = least_gain(alike, trial.alike) if trial.by_date else judge(alike, trial.alike).gain
-        if trial.unseen is not None:
-            unseen = judge(tamed(self._corrections(trial.unseen), most), trial.unseen).gain
-            gain = tuple(map(min, gain, unseen))
-        chosen = replace(self, gain=gain, most=most)
+        chosen = replace(self, gain=self._judged_gain(trial, np.concatenate(corrections[:2]), most), most=most)
+        gain = chosen.gain
         followed = [chosen._gain * correction for correction in corrections]
         left = trial.expected([errors(hidden, c) for hidden, c in zip(trial.parts, followed, strict=True)])
         prior = trial.expected([errors(hidden) for hidden in trial.parts])
@@ -141,6 +137,15 @@ class Answer:
             as_holes, as_hidden = seen[1:]
             doubt = doubt.times(Doubt.calibrated(*as_hidden).needed(*as_holes))
         return replace(chosen, doubt=doubt), judged
+
+    def _judged_gain(self, trial: Trial, alike: NDArray[np.float32], most: tuple[float, ...]) -> tuple[float, ...]:
+        """How far to follow the network, by its corrections to what is ``alike`` the holes, and to what is unseen."""
+        if trial.by_date:
+            return least_gain(alike, trial.alike)
+        if trial.unseen is None:
+            return judge(alike, trial.alike).gain
+        unseen = judge(tamed(self._corrections(trial.unseen), most), trial.unseen).gain
+        return tuple(map(min, careful_gain(alike, trial.alike), unseen))
 
     def _corrections(self, hidden: Hidden) -> NDArray[np.float32]:
         if self.network is None:

@@ -4,11 +4,12 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from numpy.typing import NDArray
 
 from augmentor.holes.column import Column
 from augmentor.holes.context import channels
 from augmentor.holes.hide import GAPS, Hidden, Hider, runs
-from augmentor.holes.judge import judge, least_gain
+from augmentor.holes.judge import careful_gain, judge, least_gain
 
 
 def column(slices: int, *, cloudy: float = 0.0, seed: int = 0, count: int = 2) -> Column:
@@ -161,3 +162,33 @@ def test_the_least_gain_is_that_of_the_slice_that_it_helped_least(factors: tuple
     found = least_gain(correction, hidden)
     one = Hidden(*(part[:2] for part in hidden))
     assert found == pytest.approx((gain,) * 3) if gain is not None else found == judge(correction[:2], one).gain
+
+
+def lots(seed: int, spread: float, parts: int = 48) -> tuple[Hidden, NDArray[np.float64]]:
+    """Parts, three by three alike, whose best gain is 0.5 on the mean and lies so far apart; and a correction."""
+    random = np.random.default_rng(seed)
+    correction = random.normal(size=(parts, 3, 4, 4))
+    best = 0.5 + spread * random.normal(size=(parts // 3, 3, 1, 1)).repeat(3, axis=0)
+    none = np.zeros_like(correction)
+    hole = np.ones((parts, 1, 4, 4), dtype=bool)
+    return Hidden(none[:, :1], none, best * correction, hole, np.zeros(parts, int)), correction
+
+
+@pytest.mark.parametrize("spread", [0.2, 0.5, 1.0])
+def test_nine_in_ten_sets_of_parts_call_for_a_careful_gain(spread: float) -> None:
+    found = np.array([careful_gain(correction, hidden) for hidden, correction in (lots(s, spread) for s in range(200))])
+    # What would be below nothing is nothing.
+    assert (found <= 0.5).mean() == pytest.approx(0.9, abs=0.035)
+
+
+@pytest.mark.parametrize("parts", [2, 5, 48])
+@pytest.mark.parametrize("spread", [0.0, 0.5, 2.0])
+def test_a_careful_gain_is_no_larger_than_the_best_and_as_large_where_all_parts_say_the_same(
+    spread: float, parts: int
+) -> None:
+    hidden, correction = lots(7, spread)
+    some = Hidden(*(part[:parts] for part in hidden))
+    careful, best = careful_gain(correction[:parts], some), judge(correction[:parts], some).gain
+    assert all(0 <= one <= other + 1e-9 for one, other in zip(careful, best, strict=True))
+    if not spread:
+        assert careful == pytest.approx(best)
