@@ -62,16 +62,16 @@ def figures(made: Values, case: Case) -> dict[str, Any]:
 def classical(case: Case) -> Iterator[tuple[str, Values]]:
     """What every classical method makes of a case: those along the slices or dates, or those inside one plane."""
     pixels = case.scene.read(0, case.scene.shape[1])
+    known = np.asarray(pixels.valid.all(axis=0) & ~case.hidden)
     if case.scene.kind == "raster":
         # Nodata tells nobody anything, and is no rim to fill from.
-        unknown = case.hidden[0] | ~pixels.valid.all(axis=0)[0]
+        unknown = ~known[0]
         for name, inpaint in INSIDE.items():
             made = case.truth.astype(float)
             answer = inpaint(np.where(unknown, 0, made[:, 0]), unknown)
             made[:, 0] = np.where(case.hole[0], answer, made[:, 0])
             yield name, made
         return
-    known = pixels.valid.all(axis=0) & ~case.hidden
     values = np.where(known, pixels.values, 0).astype(np.float64)
     names = (
         ["linear", "cubic", "nearest"] if case.scene.kind == "volume" else ["linear", "nearest", "median", "seasonal"]
