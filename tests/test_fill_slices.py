@@ -15,7 +15,9 @@ from pydicom import dcmread
 
 from augmentor.cli import main
 from augmentor.errors import WrongSpacing
+from augmentor.filling import show
 from augmentor.holes.find import refined
+from augmentor.report.pictures import sheet
 from data_adapters import Scene, open_scenes, phantoms
 
 SIDE = 32
@@ -162,6 +164,29 @@ def test_damaged_slices_are_interpolated_by_where_they_lie(
     fill(source, tmp_path / "out", "--mask", cover(tmp_path / "mask.nii", source, damaged))
     assert np.abs(values(tmp_path / "out") - slope(places)).max() <= 0.51
     assert np.allclose(only(tmp_path / "out").places, only(source).places)  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize("corner", [(0, 0), (3, 20), (24, 9)])
+def test_the_picture_shows_what_was_damaged_wherever_it_lies_and_nothing_else_as_a_hole(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, corner: tuple[int, int]
+) -> None:
+    laid_out: list[list[NDArray[np.uint8]]] = []
+
+    def noted(pictures: list[NDArray[np.uint8]], columns: int, destination: Path) -> None:
+        laid_out.extend(pictures[first : first + 2] for first in range(0, len(pictures), columns))
+        sheet(pictures, columns, destination)
+
+    monkeypatch.setattr(show, "sheet", noted)
+    source = brain(tmp_path / "brain.nii")
+    part = (slice(corner[0], corner[0] + 6), slice(corner[1], corner[1] + 5))
+    fill(source, tmp_path / "out.nii", "--mask", cover(tmp_path / "mask.nii", source, [3, 4], part))
+    for (before, after), length in zip(laid_out, (6, 5), strict=True):
+        hole = (before != after).any(axis=2)
+        assert not before[hole].any()
+        # Two slices of nine, each twice as thick as a pixel is wide, the last one first; some pixels are black anyway.
+        rows, columns = np.nonzero(hole)
+        assert rows.min() >= 2 * 4 and rows.max() < 2 * 6 and np.ptp(columns) < length
+        assert hole.sum() > 0.7 * 4 * length
 
 
 @pytest.mark.parametrize("tilt", [0.0, TILT])

@@ -16,7 +16,7 @@ from augmentor.filling.spool import Spool
 from augmentor.filling.view import View
 from augmentor.opening import opened
 from augmentor.progress import note
-from data_adapters import Delivery, Provenance, Scene, Window
+from data_adapters import Delivery, Provenance, Scene
 from data_adapters.atomic import write_json
 from data_adapters.between import Between
 from data_adapters.errors import Unwritable
@@ -30,9 +30,9 @@ BOUNDS = {"low": -1, "high": 1}
 
 
 class Show(Protocol):
-    """Draws what was filled, at ``out``, and its ``bounds``; by slice, a window of what was ``touched``."""
+    """Draws what was filled, at ``out``, and its ``bounds``; ``spool`` tells what was made."""
 
-    def __call__(self, out: Path, bounds: list[Path], touched: dict[int, Window], picture: Path) -> None: ...
+    def __call__(self, out: Path, bounds: list[Path], spool: Spool, picture: Path) -> None: ...
 
 
 class Carried(NamedTuple):
@@ -114,6 +114,8 @@ def carry_out(
         for number, (path, side) in enumerate(_bounds(out).items() if answer.doubt else (), 1):
             of_bound = scene.write_filled(path, spool.patches(side), replace(provenance, index=number), marked=False)
             interval[shown(path, of_bound, scene)] = of_bound
+        drawn = out.with_name(f"{out.name}.png")
+        picture(shown(out, files, scene), list(interval), spool, drawn)
     said = expected(choice, view)
     noted = {
         **told,
@@ -123,8 +125,6 @@ def carry_out(
         "interval": [f.name for of_bound in interval.values() for f in of_bound],
     }
     side_car = recorded(scene, source, out, provenance, noted)
-    drawn = out.with_name(f"{out.name}.png")
-    picture(shown(out, files, scene), list(interval), spool.touched, drawn)
     beside = [*chain.from_iterable(interval.values()), side_car, drawn]
     return Carried(delivered(scene, out, files, beside, deliver), spool.pixels, said)
 

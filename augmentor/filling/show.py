@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from augmentor.filling.spool import Spool
 from augmentor.report.pictures import sheet, visible
 from data_adapters import Scene, Window, open_scenes
 from data_adapters.between import Between
@@ -25,34 +26,34 @@ def filled_scene(out: Path, like: Scene) -> Scene:
     return next(s for s in open_scenes(out) if s.channels == like.channels and s.shape == like.shape)
 
 
-def show(scene: Scene, out: Path, bounds: Sequence[Path], touched: dict[int, Window], picture: Path) -> None:
+def show(scene: Scene, out: Path, bounds: Sequence[Path], spool: Spool, picture: Path) -> None:
     """Before, with holes black, beside after, beside the interval where its two bounds are given, white where it is
-    widest: cuts across the slices of a volume, else slices themselves."""
+    widest: cuts across the slices of a volume, through the middle of what was made, else slices themselves."""
     filled, *ends = (filled_scene(path, scene) for path in (out, *bounds))
     names = [c.name for c in scene.channels]
     rows = []
     if scene.kind == "volume":
         height, width = scene.shape[2:]
-        for cut in (Window(height // 2, 0, 1, width), Window(0, width // 2, height, 1)):
-            before, after, *low_high = (_across(s, cut) for s in (scene, filled, *ends))
-            thick = _thickness(scene)
-            for index in touched:
-                # Slices are shown from the last one down.
-                before[:, (scene.shape[1] - 1 - index) * thick : (scene.shape[1] - index) * thick] = np.nan
-            rows.append((before, after, low_high))
+        row, column = spool.middle
+        for cut in (Window(row, 0, 1, width), Window(0, column, height, 1)):
+            before, after, *low_high = (
+                _across(s.read(0, scene.shape[1], cut).values, scene) for s in (scene, filled, *ends)
+            )
+            made = np.stack([spool.made(index, cut) for index in range(scene.shape[1])])
+            rows.append((np.where(_across(made[None], scene), np.nan, before), after, low_high))
     else:
-        for index, block in sorted(touched.items())[:SLICES]:
+        for index, block in sorted(spool.touched.items())[:SLICES]:
             part = _around(block, scene)
             pixels = scene.read(index, 1, part)
             after, *low_high = (s.read(index, 1, part).values[:, 0] for s in (filled, *ends))
-            same = (pixels.values[:, 0] == after) & pixels.valid[:, 0]
-            rows.append((np.where(same, pixels.values[:, 0], np.nan), after, low_high))
+            there = pixels.valid[:, 0] & ~spool.made(index, part)
+            rows.append((np.where(there, pixels.values[:, 0], np.nan), after, low_high))
     sheet([picture for row in rows for picture in _row(*row, names)], 2 + bool(ends), picture)
 
 
-def show_between(scene: Between, out: Path, bounds: Sequence[Path], touched: dict[int, Window], picture: Path) -> None:
+def show_between(scene: Between, out: Path, bounds: Sequence[Path], spool: Spool, picture: Path) -> None:
     """What was made between what lies before and after, and the interval where its two bounds are given."""
-    part = _around(next(iter(touched.values())), scene)
+    part = _around(next(iter(spool.touched.values())), scene)
     made, *low_high = (open_scenes(path)[0].read(0, 1, part).values[:, 0] for path in (out, *bounds))
     names = [c.name for c in scene.channels]
     low, high = (np.nanpercentile(made, share, axis=(1, 2)).tolist() for share in (1, 99))
@@ -85,13 +86,9 @@ def _around(block: Window, scene: Scene) -> Window:
     return Window(row, column, height, width)
 
 
-def _across(scene: Scene, cut: Window) -> NDArray[Any]:
-    """A plane across the slices, (C, S, length), its slices as thick as they are, the last one first."""
-    plane = scene.read(0, scene.shape[1], cut).values.astype(float)
-    plane = plane.reshape(*plane.shape[:2], -1)
-    return np.asarray(np.repeat(plane, _thickness(scene), axis=1)[:, ::-1])
-
-
-def _thickness(scene: Scene) -> int:
-    """Pixels that a slice is thick."""
-    return max(1, round(scene.grid.spacing[0] / scene.grid.spacing[1]))
+def _across(cut: NDArray[Any], scene: Scene) -> NDArray[Any]:
+    """A plane across the slices (C, S, length), of a cut (C, S, h, w) one pixel thick: its slices as thick as the
+    scene's are, the last one first."""
+    plane = cut.reshape(*cut.shape[:2], -1)
+    thick = max(1, round(scene.grid.spacing[0] / scene.grid.spacing[1]))
+    return np.asarray(np.repeat(plane, thick, axis=1)[:, ::-1])

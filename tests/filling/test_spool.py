@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from augmentor.filling.spool import Spool
+from augmentor.tiles import windows
 from data_adapters import Patch, Window
 from data_adapters.scene import to_physical, to_stored
 
@@ -45,3 +46,34 @@ def test_where_any_value_can_be_written_the_ends_are_the_interval_s_own() -> Non
             np.testing.assert_array_equal(back.made, patch.made)
             assert (back.slice, back.window) == (3, WINDOW)
         assert spool.pixels == patch.made.sum() and spool.touched == {3: WINDOW}
+
+
+MADE = {
+    "all of it": (lambda plane: np.ones(plane, dtype=bool), (9, 14)),
+    "a spot": (lambda plane: _spot(plane, 3, 25), (3, 25)),
+    "two spots": (lambda plane: _spot(plane, 2, 4) | _spot(plane, 17, 20), (2, 4)),
+}
+
+
+def _spot(plane: tuple[int, int], row: int, column: int) -> np.ndarray:
+    made = np.zeros(plane, dtype=bool)
+    made[row, column] = True
+    return made
+
+
+@pytest.mark.parametrize("case", MADE)
+@pytest.mark.parametrize("block", [(20, 30), (7, 30), (8, 11)])
+def test_what_was_made_is_told_of_any_window_however_it_was_put_in(case: str, block: tuple[int, int]) -> None:
+    make, middle = MADE[case]
+    plane = (20, 30)
+    made = make(plane)
+    left = made.copy()
+    with Spool((0.0,)) as spool:
+        for window in windows(*plane, block, 0.0):
+            part = left[window.slices].copy()[None]
+            left[window.slices] = False
+            spool.put(Patch(1, window, np.zeros(part.shape), part), np.zeros(part.shape))
+        for window in (Window(0, 0, *plane), Window(3, 0, 1, 30), Window(0, 25, 20, 1), Window(2, 4, 9, 17)):
+            np.testing.assert_array_equal(spool.made(1, window), made[window.slices])
+            assert not spool.made(0, window).any()
+        assert spool.middle == middle
