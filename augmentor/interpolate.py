@@ -10,7 +10,7 @@ from augmentor.errors import Extrapolation, RunError, UnclearMask
 from augmentor.filling.blocks import check_reach
 from augmentor.filling.carried import carry_out, check_place, check_scene, one_scene
 from augmentor.filling.choose import scaling
-from augmentor.filling.chosen import choose, repeated
+from augmentor.filling.chosen import choose
 from augmentor.filling.season import Season
 from augmentor.filling.show import show_between
 from augmentor.filling.view import View
@@ -63,9 +63,8 @@ def interpolate(
     be expected of it; from others a T2T-GAN learns to correct it, from at most so many ``tiles``, told of the dates
     before and after, how far they are, and of the season. It is followed as far as it helped on dates that it did not
     learn from; with ``prior_only`` it is not asked. Beyond the first or last date, dates are hidden with all that lie
-    beyond them, and it has to be asked for (``extrapolate``); beyond the first or last slice that one is repeated, and
-    no interval told. ``sharp`` gives a sample of what may be there in place of
-    the best guess.
+    beyond them, and it has to be asked for (``extrapolate``); beyond the first or last slice that one is repeated.
+    ``sharp`` gives a sample of what may be there in place of the best guess.
 
     ``out`` is a file, or a folder for one: a date or slice in the scene's own format, type, scaling and grid, beside it
     the ends of the interval that is to hold nine in ten truths, and a record. ``deliver`` is done with them at the end.
@@ -99,8 +98,7 @@ def interpolate(
     # Of slices at other places than equal steps, none can be hidden as the one that is asked about.
     learning = not prior_only and (scene.kind == "stack" or wanted.finer_scene is not None)
     reason = "alone, as asked" if prior_only else "at no equal step between slices"
-    alone = scene.kind == "volume" and not wanted.inside
-    choice = repeated() if alone else choose(view, None, learning, tiles, reason)
+    choice = choose(view, None, learning, tiles, reason)
     lies = _lies(wanted)
     provenance = Provenance(TOOL, tool_version(), choice.method, source=scene.name, conditions={"at": wanted.at})
     done = carry_out(

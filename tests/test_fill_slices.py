@@ -244,6 +244,49 @@ def test_only_whole_slices_beyond_the_last_known_one_are_extrapolated(
         assert np.array_equal(after[index], before[min(known, key=lambda other: abs(other - index))])
 
 
+@pytest.mark.parametrize("words", [("--prior-only",), ("--adapt-tiles", "64")], ids=str)
+@pytest.mark.parametrize("covered", [(8,), (0, 8), (0, 1, 8), (7, 8)], ids=str)
+def test_at_the_ends_the_nearest_slice_is_repeated_as_wrong_as_slices_so_far_apart_are(
+    tmp_path: Path, covered: tuple[int, ...], words: tuple[str, ...]
+) -> None:
+    height = np.random.default_rng(0).integers(-9, 10, (64, 64, 9)).cumsum(axis=2) + 500
+    nibabel.Nifti1Image(height.astype(np.int16), np.diag([1.0, 1, 2, 1])).to_filename(tmp_path / "a.nii")
+    mask = cover(tmp_path / "mask.nii", tmp_path / "a.nii", [*covered, 4])
+    out = tmp_path / "out.nii"
+    result = augmentor("fill", tmp_path / "a.nii", "--mask", mask, "--extrapolate", "-o", out, *words)
+    assert result.exit_code == 0, result.output
+    assert "repeating the nearest slice at the ends" in result.output
+    before, made, low, high = map(
+        values, (tmp_path / "a.nii", out, tmp_path / "out_low.nii", tmp_path / "out_high.nii")
+    )
+    known = [i for i in range(9) if i not in (*covered, 4)]
+    for index in covered:
+        assert np.array_equal(made[index], before[min(known, key=lambda other: abs(other - index))])
+    ends = list(covered)
+    assert ((low <= before) & (before <= high))[ends].mean() > 0.8
+    # Wider than between two, and no wider than that all of the values there are would lie in it.
+    assert (high - low)[4].mean() < (high - low)[ends].mean() < np.ptp(before)
+
+
+@pytest.mark.parametrize("covered", [(8,), (0, 8), (0, 1)], ids=str)
+def test_at_the_ends_alone_nothing_is_learned(tmp_path: Path, covered: tuple[int, ...]) -> None:
+    source = brain(tmp_path / "a.nii")
+    mask = cover(tmp_path / "mask.nii", source, covered)
+    result = augmentor("fill", source, "--mask", mask, "--extrapolate", "-o", tmp_path / "out.nii")
+    assert result.exit_code == 0, result.output
+    assert "rebuilt by repeating the nearest slice" in result.output and "learn on" not in result.output
+
+
+def test_a_part_of_the_last_slice_is_repeated_from_the_one_before_it(tmp_path: Path) -> None:
+    source = brain(tmp_path / "a.nii")
+    result = fill(source, tmp_path / "out.nii", "--mask", cover(tmp_path / "mask.nii", source, [8], EDGE))
+    assert "rebuilt by repeating the nearest slice" in result.output
+    made, before = values(tmp_path / "out.nii"), values(source)
+    changed = made != before
+    assert changed[8].any() and not changed[:8].any()
+    np.testing.assert_array_equal(made[8][changed[8]], before[7][changed[8]])
+
+
 def test_blank_ends_of_a_volume_are_neither_refused_nor_filled_unasked(tmp_path: Path) -> None:
     source = brain(tmp_path / "a.nii", (0, 1, 4, 8))
     assert "1 missing slices (4)" in fill(source, tmp_path / "out.nii").output

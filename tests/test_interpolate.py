@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from datetime import date, timedelta
 from pathlib import Path
 
@@ -122,13 +123,32 @@ def test_a_slice_between_two_lies_half_way(tmp_path: Path) -> None:
     np.testing.assert_allclose(made.affine[:3, 3], (0, 0, 22))
 
 
-def test_beyond_a_volume_the_nearest_slice_is_repeated_and_nobody_knows_how_wrong_that_is(tmp_path: Path) -> None:
-    volume = np.stack([rough(k)[0] for k in range(8)], axis=2).astype(np.float32)
+@pytest.mark.parametrize(("at", "steps"), [("32", 1), ("36", 2), ("-8", 2)])
+def test_beyond_a_volume_the_nearest_slice_is_repeated_as_wrong_as_slices_so_far_apart_differ(
+    tmp_path: Path, at: str, steps: int
+) -> None:
+    volume = np.cumsum([rough(k)[0] for k in range(8)], axis=0).transpose(1, 2, 0).astype(np.float32)
     nibabel.save(nibabel.Nifti1Image(volume, np.diag([1, 1, 4.0, 1])), tmp_path / "a.nii")
-    result = run(tmp_path / "a.nii", "-o", tmp_path / "b.nii", "--at", "32", "--extrapolate")
+    result = run(tmp_path / "a.nii", "-o", tmp_path / "b.nii", f"--at={at}", "--extrapolate")
+    assert result.exit_code == 0, result.output
+    assert "repeating the nearest slice" in result.output
+    nearest = volume[:, :, 0 if at.startswith("-") else 7]
+    made, low, high = (nibabel.load(tmp_path / f"b{end}.nii").get_fdata()[:, :, 0] for end in ("", "_low", "_high"))
+    np.testing.assert_allclose(made, nearest, atol=1e-3)
+    differ = volume[:, :, steps:] - volume[:, :, :-steps]
+    told = float(re.findall(r"expected error: ([\d.]+)", result.output)[0])
+    assert told == pytest.approx(np.sqrt((differ**2).mean()), rel=0.15)
+    inside = np.mean([np.abs(d) <= np.minimum(made - low, high - made) for d in np.moveaxis(differ, 2, 0)])
+    assert inside == pytest.approx(0.9, abs=0.08)
+
+
+def test_nobody_knows_how_wrong_it_is_to_repeat_the_only_slice_that_shows_a_place(tmp_path: Path) -> None:
+    volume = np.full((40, 40, 2), np.nan, np.float32)
+    volume[:, :, 1] = rough(0)[0][:40, :40]
+    nibabel.save(nibabel.Nifti1Image(volume, np.diag([1, 1, 4.0, 1])), tmp_path / "a.nii")
+    result = run(tmp_path / "a.nii", "-o", tmp_path / "b.nii", "--at", "8", "--extrapolate")
     assert result.exit_code == 0, result.output
     assert "repeating the nearest slice" in result.output and "expected error: unknown" in result.output
-    np.testing.assert_allclose(nibabel.load(tmp_path / "b.nii").get_fdata()[:, :, 0], volume[:, :, 7], atol=1e-3)
     assert not list(tmp_path.glob("*_low*"))
 
 

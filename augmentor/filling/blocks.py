@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import numpy as np
 from numpy.typing import NDArray
@@ -55,9 +55,9 @@ def check_reach(view: View) -> None:
             )
 
 
-def rebuilt(view: View, answer: Answer) -> Iterator[Made]:
-    """Rebuilt pixels, block by block, where something is observed near all holes (``check_reach``). Only blocks with
-    holes are read whole."""
+def rebuilt(view: View, answer: Callable[[int], Answer]) -> Iterator[Made]:
+    """Rebuilt pixels, block by block, by the ``answer`` to each slice, where something is observed near all holes
+    (``check_reach``). Only blocks with holes are read whole."""
     height, width = view.scene.shape[2:]
     blocks = list(_blocks(view))
     with progress("fill", len(blocks)) as advance:
@@ -76,7 +76,7 @@ def _blocks(view: View) -> Iterator[Window]:
     return windows(height, width, size, 0.0)
 
 
-def _block(view: View, answer: Answer, block: Window, fresh: Mask) -> Iterator[Made]:
+def _block(view: View, answer: Callable[[int], Answer], block: Window, fresh: Mask) -> Iterator[Made]:
     holes = view.holes(block)
     made = holes & fresh
     wanted = np.flatnonzero(made.any(axis=(0, 2, 3)))
@@ -87,8 +87,9 @@ def _block(view: View, answer: Answer, block: Window, fresh: Mask) -> Iterator[M
     known = seen.known
     near = np.asarray(known.any(axis=0))
     for index in map(int, wanted):
-        context = look(seen, index, ~known[index], match=not view.volume, prior=answer.prior)
-        found = answer(context)
+        chosen = answer(index)
+        context = look(seen, index, ~known[index], match=not view.volume, prior=chosen.prior)
+        found = chosen(context)
         values_made = view.scaling.to_physical(found.values)[:, *inner]
         half = view.scaling.extent(found.half)[:, *inner]
         # What no slice shows, as the corners around a CT's circle, is no part of the patient, nor of a new slice.

@@ -101,17 +101,17 @@ def carry_out(
     The side-car says whose it is, what is ``told`` of it, and which files went into it. ``sharp`` gives a sample of
     what may be there in place of the best guess. ``deliver`` is done with the files at the end.
     """
-    scene, answer = view.scene, replace(choice.answer, sharp=sharp)
-    if sharp and answer.followed is None:
+    scene = view.scene
+    if sharp and choice.answer.followed is None:
         note("there is one answer alone, and no sample of others: no network is followed here")
     with Spool(scene.template().steps) as spool:
-        for patch, half in rebuilt(view, answer):
+        for patch, half in rebuilt(view, lambda index: replace(choice.of_slice(view, index), sharp=sharp)):
             spool.put(patch, half)
         # That took its time, and another may have written there meanwhile.
         check_place(source, out)
         files = scene.write_filled(out, spool.patches(), provenance)
         interval: dict[Path, list[Path]] = {}
-        for number, (path, side) in enumerate(_bounds(out).items() if answer.doubt else (), 1):
+        for number, (path, side) in enumerate(_bounds(out).items() if choice.answer.doubt else (), 1):
             of_bound = scene.write_filled(path, spool.patches(side), replace(provenance, index=number), marked=False)
             interval[shown(path, of_bound, scene)] = of_bound
         drawn = out.with_name(f"{out.name}.png")

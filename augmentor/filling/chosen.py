@@ -26,20 +26,54 @@ NEVER_ACQUIRED = "{} interpolation between dates"
 """What it is called of a date that has nothing of its own to be matched to."""
 
 
+REPEATED = "repeating the nearest slice"
+"""What fills slices at the ends of a volume."""
+
+
 class Choice(NamedTuple):
-    """What fills a scene, what that is called, and how it did on hidden parts, where any could be hidden."""
+    """What fills a scene, what that is called, and how it did on hidden parts, where any could be hidden.
+
+    ``at_ends`` fills slices at the ends of a volume, where these are not all there is to fill.
+    """
 
     answer: Answer
     method: str
     judged: Judged | None
+    at_ends: Choice | None = None
+
+    def of_slice(self, view: View, index: int) -> Answer:
+        """What fills one of its slices."""
+        return self.at_ends.answer if self.at_ends and index in view.ends else self.answer
 
 
 def choose(view: View, run: Run | None, adapting: bool, tiles: int | None, reason: str) -> Choice:
     """The answer that comes closest on the scene's own hidden parts: a network's over a prior, or a prior's alone.
 
-    ``reason`` is said where no network is asked.
+    At the ends of a volume, where others lie on one side alone, no network has learned what to add, and the nearest
+    slice is repeated. ``reason`` is said where no network is asked.
     """
     rehearsal = Rehearsal(view, run.facts.tile if run else TILE, learning=adapting)
+    if not view.ends:
+        return _between(rehearsal, run, adapting, tiles, reason)
+    at_ends = _repeated(rehearsal)
+    if len(view.ends) == sum(len(extent.made) for extent in view.extents):
+        return at_ends
+    between = _between(rehearsal, run, adapting, tiles, reason)
+    return between._replace(method=f"{between.method}, and by {REPEATED} at the ends", at_ends=at_ends)
+
+
+def _repeated(rehearsal: Rehearsal) -> Choice:
+    """The nearest slice again, and how wrong that is where slices are hidden with all that lie beyond."""
+    trial, answer = rehearsal.beyond(), Answer("nearest")
+    judged = None
+    if trial is not None:
+        answer, judged = answer.judged(trial)
+    return Choice(answer, REPEATED, judged)
+
+
+def _between(rehearsal: Rehearsal, run: Run | None, adapting: bool, tiles: int | None, reason: str) -> Choice:
+    """The best answer between others."""
+    view = rehearsal.view
     if not rehearsal.possible:
         if run is None:
             return Choice(Answer("linear"), f"{_called(view, 'linear')} (too little is observed to learn from)", None)
@@ -72,11 +106,6 @@ def choose(view: View, run: Run | None, adapting: bool, tiles: int | None, reaso
     )
 
 
-def repeated() -> Choice:
-    """Beyond all slices of a volume: the last one, and how wrong that is nobody knows, since others lie between."""
-    return Choice(Answer("nearest"), "repeating the nearest slice", None)
-
-
 def _called(view: View, prior: str) -> str:
     return (CLASSICAL[view.scene.kind] if view.lost == "parts" else NEVER_ACQUIRED).format(prior)
 
@@ -85,7 +114,14 @@ def expected(choice: Choice, view: View) -> str:
     """How wrong a rebuilt pixel is to be expected to be, in the scene's own units."""
     if choice.judged is None:
         return "unknown: nothing that is observed can be hidden like it"
-    error = view.scaling.extent(np.sqrt(choice.judged.errors)[:, None, None])[:, 0, 0]
+    at_ends = choice.at_ends.judged if choice.at_ends else None
+    ends = f", at the ends {_size(at_ends, view)}" if at_ends else ""
+    return f"{_size(choice.judged, view)}{ends} (root mean square, by hiding observed pixels)"
+
+
+def _size(judged: Judged, view: View) -> str:
+    """A root mean square, in the scene's own units."""
+    error = view.scaling.extent(np.sqrt(judged.errors)[:, None, None])[:, 0, 0]
     unit = view.scene.channels[0].unit
     spread = f"{error.mean():.3g}" if len(error) == 1 else f"{error.min():.3g} to {error.max():.3g} by channel"
-    return f"{spread}{' ' + unit if unit else ''} (root mean square, by hiding observed pixels)"
+    return f"{spread}{' ' + unit if unit else ''}"

@@ -105,6 +105,18 @@ class Rehearsal:
         """Parts that nothing was learned from, to see when learning no longer helps."""
         return self._trial(prior, JUDGED_ON, 4, self.rows_tell).alike
 
+    def beyond(self) -> Trial | None:
+        """Slices at an end of what is left, as far from it as those that are to be rebuilt there; nothing was learned
+        from any. None if none is left beside others."""
+        every = [column._replace(told=column.known) for column in self.columns.aside]
+        found = []
+        for lost in sorted({end.lost for end in self.view.ends.values()}):
+            gaps = [end.away for end in self.view.ends.values() if end.lost == lost]
+            hider = Hider(every, volume=True, seed=self.seed + 5, size=self.tile, gaps=gaps, lost=lost, prior="nearest")
+            if hider.share.any():
+                found.append(hider.draw(JUDGED_ON))
+        return Trial(Hidden(*map(np.concatenate, zip(*found, strict=True)))) if found else None
+
     def _trial(self, prior: str, parts: int, seed: int, rows: bool) -> Trial:
         found = self.columns
         own, *both = (

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from augmentor.holes.column import Column
+from augmentor.holes.ends import End, Extent, ends, extents
 from augmentor.holes.hide import Lost
 from augmentor.holes.kinds import Holes, Mask
 from augmentor.holes.patterns import missing
@@ -80,6 +81,16 @@ class View:
     def made_whole(self, there: Mask) -> list[int]:
         """Slices that are missing between others and are to be made, by which slices (S,) are known."""
         return [self.scene.slot] if isinstance(self.scene, Between) else missing(there)
+
+    @cached_property
+    def ends(self) -> dict[int, End]:
+        """The slices with holes at the ends of a volume."""
+        return ends(self.scene, self.extents) if self.volume else {}
+
+    @cached_property
+    def extents(self) -> list[Extent]:
+        """How far each volume is known, and its slices with holes."""
+        return list(extents(self.scene, self.holes))
 
     def gaps(self) -> list[int]:
         """How many slices each gap of whole slices spans, as far as the middle of the plane shows them."""

@@ -11,11 +11,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from augmentor.errors import Extrapolation, NothingToFill, UnclearMask, WrongSpacing
+from augmentor.holes.ends import extents
 from augmentor.holes.grow import grown
 from augmentor.holes.kinds import Holes, Mask
 from augmentor.holes.place import placed
 from augmentor.holes.quality import WORDS, Meaning
-from augmentor.tiles import windows_of
 from data_adapters import Scene, Window, open_scenes
 from data_adapters.errors import DuplicatePositions, GridMismatch
 
@@ -27,9 +27,6 @@ MOST = 64
 
 LISTED = 12
 """Slices that are named one by one."""
-
-AT_ONCE = (256, 256)
-"""Rows and columns that are looked at together."""
 
 
 def refined(scene: Scene, spacing: float) -> Scene:
@@ -95,20 +92,15 @@ def beyond(scene: Scene, holes: Holes) -> tuple[int, ...]:
     Raises:
         NothingToFill: if no slice of a volume that has holes is known anywhere.
     """
-    known, made = np.zeros((2, scene.shape[1]), dtype=bool)
-    for window, pixels in windows_of(scene, AT_ONCE, 0.0):
-        known |= (pixels.valid & ~holes.hidden(window)).any(axis=(0, 2, 3))
-        made |= holes(window).any(axis=(0, 2, 3))
-        if known.all():
-            return ()
     found: list[int] = []
-    for volume in np.split(np.arange(len(known)), scene.volumes):
-        wanted, seen = volume[made[volume]], volume[known[volume]]
-        if len(wanted) and not len(seen):
+    for made, first, last in extents(scene, holes):
+        if first < 0:
             raise NothingToFill(
-                f"nothing is known in any of {len(volume)} slices", where=scene.path, do="give a smaller mask"
+                f"nothing is known in any of {scene.shape[1] // scene.volumes} slices",
+                where=scene.path,
+                do="give a smaller mask",
             )
-        found += [int(i) for i in wanted if i < seen[0] or i > seen[-1]]
+        found += [index for index in made if not first <= index <= last]
     return tuple(found)
 
 

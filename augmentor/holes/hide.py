@@ -51,7 +51,8 @@ Part = tuple[Context, NDArray[np.float32], Mask, int]
 
 
 Lost = Literal["parts", "date", "earlier", "later"]
-"""What a stack loses: parts of a date; a whole date; or this and all earlier or later ones."""
+"""What is lost: parts of a date, or slices of a volume between others; a whole date; or a date, or slice, and all
+earlier or later ones."""
 
 
 class Hider:
@@ -59,8 +60,9 @@ class Hider:
 
     Slices are hidden as a column's patterns say, where it has any. Of others, ``gaps`` are how many slices of a volume
     are hidden together, and ``whole`` how often they are hidden whole; the others lose, ``shaped`` so often, the
-    shape of the columns' own holes, or an ellipse. What dates of stacks lose is ``lost``; where these are parts, each
-    other date is ``overcast`` so often, and hidden whole. ``prior`` is one of ``holes.priors.ALONG``. A truth that is
+    shape of the columns' own holes, or an ellipse. What is ``lost`` are parts of dates, or slices between others; each
+    other date is ``overcast`` so often, and hidden whole. Of a volume that loses an end, the nearest slice that is left
+    lies as many steps away as one of the ``gaps`` is long. ``prior`` is one of ``holes.priors.ALONG``. A truth that is
     ``levelled`` is brought to the prior's mean in each channel: in what light a whole date was seen cannot be told from
     others. Of parts that are flat, so many are ``passed_over`` in learning. Round a hole in a raster, so many rows and
     columns are ``looked_at``.
@@ -95,12 +97,16 @@ class Hider:
         self.looked_at = looked_at
         self.shaped = shaped
         self.random = np.random.default_rng(seed)
-        self.runs = [runs(column, gaps) if volume and not column.patterns else [] for column in columns]
+        self.gaps = gaps
+        parts = lost == "parts"
+        self.runs = [runs(c, gaps) if volume and parts and not c.patterns else [] for c in columns]
         self.edges = [_edge(len(column.told), column.patterns) for column in columns]
         self.shapes = Shapes(columns)
-        parts = not volume and lost == "parts"
-        self.dates = [[] if volume or parts else dates(column, lost) for column in columns]
-        able = [bool(r or d or c.patterns) or parts for r, d, c in zip(self.runs, self.dates, columns, strict=True)]
+        self.dates = [[] if parts else dates(column, lost) for column in columns]
+        able = [
+            bool(r or d or c.patterns) or (parts and not volume)
+            for r, d, c in zip(self.runs, self.dates, columns, strict=True)
+        ]
         open_to = np.array(
             [can * c.told[e : len(c.told) - e].sum() for can, c, e in zip(able, columns, self.edges, strict=True)]
         )
@@ -131,12 +137,10 @@ class Hider:
         known = column.known.copy()
         if column.patterns:
             index, hole = self._hide_neighbours(known, column.patterns, self.edges[number])
-        elif self.volume:
-            index, hole = self._hide_slices(known, self.runs[number])
         elif self.lost == "parts":
-            index, hole = self._hide_patch(known)
+            index, hole = self._hide_slices(known, self.runs[number]) if self.volume else self._hide_patch(known)
         else:
-            index, hole = self._hide_date(known, dates)
+            index, hole = self._hide_end(known, dates) if self.volume else self._hide_date(known, dates)
         truth, judged = column.values[:, index], hole & column.told[index]
         places = [place for place in self._places(judged) if self._teaches(truth[:, *place][:, judged[place]])]
         if not places:
@@ -194,6 +198,20 @@ class Hider:
         first = 0 if self.lost == "earlier" else index
         last = len(known) if self.lost == "later" else index + 1
         known[first:last] = False
+        return index, np.ones(known.shape[1:], dtype=bool)
+
+    def _hide_end(self, known: Mask, slices: Sequence[int]) -> tuple[int, Mask]:
+        """Hide a slice, all that lie beyond it, and those nearer ones that a gap is long; nothing where none is
+        left."""
+        index, nearer = int(self.random.choice(slices)), int(self.random.choice(self.gaps)) - 1
+        there = np.flatnonzero(known.any(axis=(1, 2)))
+        left = there[there < index] if self.lost == "later" else there[there > index]
+        if not len(left):
+            return index, np.zeros(known.shape[1:], dtype=bool)
+        if self.lost == "later":
+            known[max(left[0] + 1, index - nearer) :] = False
+        else:
+            known[: min(left[-1], index + nearer + 1)] = False
         return index, np.ones(known.shape[1:], dtype=bool)
 
     def _hide_patch(self, known: Mask) -> tuple[int, Mask]:

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from augmentor.holes.column import Column
 from augmentor.holes.context import channels
-from augmentor.holes.hide import GAPS, Hidden, Hider, runs
+from augmentor.holes.hide import GAPS, Hidden, Hider, Lost, runs
 from augmentor.holes.judge import careful_gain, judge, least_gain
 
 
@@ -75,6 +75,23 @@ def test_slices_that_never_lie_together_are_hidden_one_by_one(every: int) -> Non
     assert found == [slice(k, k + 1) for k in range(every, 6 * every, every)]
     hidden = Hider([sparse], volume=True, seed=0, gaps=(every - 1,)).draw(8)
     assert set(hidden.slices.tolist()) <= set(range(every, 6 * every, every))
+
+
+@pytest.mark.parametrize("gaps", [(1,), (2,), (1, 4)])
+@pytest.mark.parametrize("lost", ["earlier", "later"])
+def test_at_an_end_slices_are_hidden_with_all_beyond_and_the_nearest_lies_as_far_as_a_gap(
+    lost: Lost, gaps: tuple[int, ...]
+) -> None:
+    height = np.broadcast_to(np.arange(9.0, dtype=np.float32)[:, None, None], (9, 16, 20))
+    scene = Column.of(height[None], np.ones((9, 16, 20), dtype=bool), list(range(9)))
+    hidden = Hider([scene], volume=True, seed=0, gaps=gaps, lost=lost, prior="nearest").draw(200)
+    assert hidden.hole.all()
+    away = (hidden.truth - hidden.prior)[:, 0, 0, 0] * (1 if lost == "later" else -1)
+    # Near the end that is left, there may be no slice as far away.
+    left = hidden.slices if lost == "later" else 8 - hidden.slices
+    assert all(there in np.minimum(gaps, room) for there, room in zip(away, left, strict=True))
+    assert set(away.tolist()) >= set(gaps) and left.min() == 1
+    np.testing.assert_array_equal(hidden.truth[:, 0, 0, 0], hidden.slices)
 
 
 def test_the_wider_the_look_the_deeper_what_is_hidden() -> None:
