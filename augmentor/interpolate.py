@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from augmentor.errors import Extrapolation, RunError, UnclearMask
-from augmentor.filling.blocks import check_reach
+from augmentor.errors import Extrapolation, NothingToFill, RunError, UnclearMask
+from augmentor.filling.blocks import anything, check_reach
 from augmentor.filling.carried import carry_out, check_place, check_scene, one_scene
 from augmentor.filling.choose import scaling
 from augmentor.filling.chosen import choose
@@ -94,6 +94,8 @@ def interpolate(
     holes = never_acquired(wanted, covered)
     season = (Season(wanted),) if scene.kind == "stack" else ()
     view = View(wanted, holes, scaling(wanted, holes, None), season)
+    if not anything(view):
+        raise NothingToFill("nothing is known of what lies beside it", where=source, do="check --mask and its meaning")
     check_reach(view)
     # Of slices at other places than equal steps, none can be hidden as the one that is asked about.
     learning = not prior_only and (scene.kind == "stack" or wanted.finer_scene is not None)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -12,6 +13,7 @@ import pytest
 from click.testing import CliRunner, Result
 from numpy.typing import NDArray
 from pydicom import dcmread
+from scipy.ndimage import gaussian_filter
 
 from augmentor.cli import main
 from augmentor.errors import WrongSpacing
@@ -264,8 +266,36 @@ def test_at_the_ends_the_nearest_slice_is_repeated_as_wrong_as_slices_so_far_apa
         assert np.array_equal(made[index], before[min(known, key=lambda other: abs(other - index))])
     ends = list(covered)
     assert ((low <= before) & (before <= high))[ends].mean() > 0.8
-    # Wider than between two, and no wider than that all of the values there are would lie in it.
-    assert (high - low)[4].mean() < (high - low)[ends].mean() < np.ptp(before)
+    # Wider than between two, the wider the farther, and no wider than that all of the values there are would lie in it.
+    widths = (high - low).mean(axis=(1, 2))
+    assert widths[4] < min(widths[ends]) <= max(widths[ends]) < np.ptp(before)
+    assert 0 not in covered or 1 not in covered or widths[0] > widths[1]
+    assert 7 not in covered or widths[8] > widths[7]
+
+
+DEEP = {
+    "to an end": (slice(0, 5), slice(24, 40)),
+    "deep": (slice(6, 18), slice(24, 40)),
+    "through": (slice(None), slice(24, 40)),
+    "shallow": (slice(11, 12), slice(24, 40)),
+}
+
+
+@pytest.mark.parametrize("case", DEEP)
+def test_the_deeper_damage_goes_the_more_wrong_it_is_said_to_be_and_is(tmp_path: Path, case: str) -> None:
+    smooth = gaussian_filter(np.random.default_rng(0).normal(size=(64, 64, 24)), (3, 3, 2))
+    volume = (smooth / smooth.std() * 200 + 1000).astype(np.int16)
+    nibabel.Nifti1Image(volume, np.eye(4)).to_filename(tmp_path / "a.nii")
+    slices, part = DEEP[case]
+    mask = cover(tmp_path / "mask.nii", tmp_path / "a.nii", range(24)[slices], (part, part))
+    said = fill(tmp_path / "a.nii", tmp_path / "out.nii", "--mask", mask).output
+    truth, made, low, high = (values(tmp_path / f"{name}.nii") for name in ("a", "out", "out_low", "out_high"))
+    hole = values(tmp_path / "mask.nii") > 0
+    true = float(np.sqrt(((made - truth)[hole] ** 2).mean()))
+    told = float(re.findall(r"inside the holes: ([\d.]+)", said)[0])
+    # Slices beside damage are interpolated from fewer, which makes what is hidden there more wrong.
+    assert 0.5 < told / true < 3
+    assert ((low <= truth) & (truth <= high))[hole].mean() > 0.75
 
 
 @pytest.mark.parametrize("covered", [(8,), (0, 8), (0, 1)], ids=str)

@@ -152,6 +152,15 @@ def test_nobody_knows_how_wrong_it_is_to_repeat_the_only_slice_that_shows_a_plac
     assert not list(tmp_path.glob("*_low*"))
 
 
+def test_a_slice_between_others_that_a_mask_covers_wholly_is_refused(tmp_path: Path) -> None:
+    for name, values in {"a": rough(0)[0], "m": np.ones((SIDE, SIDE))}.items():
+        image = nibabel.Nifti1Image(np.stack(6 * [values], axis=2).astype(np.float32), np.diag([1, 1, 4.0, 1]))
+        nibabel.save(image, tmp_path / f"{name}.nii")
+    result = run(tmp_path / "a.nii", "-o", tmp_path / "b.nii", "--at", "10", "--mask", tmp_path / "m.nii")
+    assert result.exit_code == 2 and "nothing is known" in result.output
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["a.nii", "m.nii"]
+
+
 @pytest.mark.parametrize("kind", ["slice", "date"])
 def test_what_was_never_acquired_has_nothing_to_be_held_against(kind: str, tmp_path: Path) -> None:
     if kind == "slice":

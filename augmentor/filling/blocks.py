@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,6 +11,7 @@ from scipy.ndimage import distance_transform_edt
 
 from augmentor.errors import TooLittleContext
 from augmentor.filling.answer import Answer
+from augmentor.filling.at_ends import AtEnds
 from augmentor.filling.view import View
 from augmentor.holes.context import look
 from augmentor.holes.priors import Mask
@@ -55,15 +56,15 @@ def check_reach(view: View) -> None:
             )
 
 
-def rebuilt(view: View, answer: Callable[[int], Answer]) -> Iterator[Made]:
-    """Rebuilt pixels, block by block, by the ``answer`` to each slice, where something is observed near all holes
-    (``check_reach``). Only blocks with holes are read whole."""
+def rebuilt(view: View, answer: Answer, at_ends: AtEnds | None) -> Iterator[Made]:
+    """Rebuilt pixels, block by block, where something is observed near all holes (``check_reach``). Only blocks with
+    holes are read whole."""
     height, width = view.scene.shape[2:]
     blocks = list(_blocks(view))
     with progress("fill", len(blocks)) as advance:
         done = np.zeros((height, width), dtype=bool)
         for number, block in enumerate(blocks):
-            yield from _block(view, answer, block, ~done[block.slices])
+            yield from _block(view, answer, at_ends, block, ~done[block.slices])
             done[block.slices] = True
             advance(number + 1, "")
 
@@ -76,7 +77,7 @@ def _blocks(view: View) -> Iterator[Window]:
     return windows(height, width, size, 0.0)
 
 
-def _block(view: View, answer: Callable[[int], Answer], block: Window, fresh: Mask) -> Iterator[Made]:
+def _block(view: View, answer: Answer, at_ends: AtEnds | None, block: Window, fresh: Mask) -> Iterator[Made]:
     holes = view.holes(block)
     made = holes & fresh
     wanted = np.flatnonzero(made.any(axis=(0, 2, 3)))
@@ -86,10 +87,13 @@ def _block(view: View, answer: Callable[[int], Answer], block: Window, fresh: Ma
     seen = view.load(wide)
     known = seen.known
     near = np.asarray(known.any(axis=0))
+    depth = view.scene.shape[1] // view.scene.volumes
     for index in map(int, wanted):
-        chosen = answer(index)
-        context = look(seen, index, ~known[index], match=not view.volume, prior=chosen.prior)
-        found = chosen(context)
+        context = look(seen, index, ~known[index], match=not view.volume, prior=answer.prior)
+        found = answer(context)
+        if at_ends:
+            first = index - index % depth
+            found = at_ends(seen.some(slice(first, first + depth)), index - first, found)
         values_made = view.scaling.to_physical(found.values)[:, *inner]
         half = view.scaling.extent(found.half)[:, *inner]
         # What no slice shows, as the corners around a CT's circle, is no part of the patient, nor of a new slice.

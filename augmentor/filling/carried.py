@@ -105,7 +105,7 @@ def carry_out(
     if sharp and choice.answer.followed is None:
         note("there is one answer alone, and no sample of others: no network is followed here")
     with Spool(scene.template().steps) as spool:
-        for patch, half in rebuilt(view, lambda index: replace(choice.of_slice(view, index), sharp=sharp)):
+        for patch, half in rebuilt(view, replace(choice.answer, sharp=sharp), choice.at_ends):
             spool.put(patch, half)
         # That took its time, and another may have written there meanwhile.
         check_place(source, out)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import NamedTuple
 
@@ -9,6 +10,7 @@ import numpy as np
 
 from augmentor.filling.adapt import adapt, by_run
 from augmentor.filling.answer import Answer
+from augmentor.filling.at_ends import REPEATED, AtEnds
 from augmentor.filling.rehearsal import TILE, Rehearsal
 from augmentor.filling.view import View
 from augmentor.holes.judge import Judged
@@ -26,24 +28,16 @@ NEVER_ACQUIRED = "{} interpolation between dates"
 """What it is called of a date that has nothing of its own to be matched to."""
 
 
-REPEATED = "repeating the nearest slice"
-"""What fills slices at the ends of a volume."""
-
-
 class Choice(NamedTuple):
     """What fills a scene, what that is called, and how it did on hidden parts, where any could be hidden.
 
-    ``at_ends`` fills slices at the ends of a volume, where these are not all there is to fill.
+    ``at_ends`` fills what lies at the ends of a volume, if anything does.
     """
 
     answer: Answer
     method: str
     judged: Judged | None
-    at_ends: Choice | None = None
-
-    def of_slice(self, view: View, index: int) -> Answer:
-        """What fills one of its slices."""
-        return self.at_ends.answer if self.at_ends and index in view.ends else self.answer
+    at_ends: AtEnds | None = None
 
 
 def choose(view: View, run: Run | None, adapting: bool, tiles: int | None, reason: str) -> Choice:
@@ -53,22 +47,15 @@ def choose(view: View, run: Run | None, adapting: bool, tiles: int | None, reaso
     slice is repeated. ``reason`` is said where no network is asked.
     """
     rehearsal = Rehearsal(view, run.facts.tile if run else TILE, learning=adapting)
-    if not view.ends:
+    ends = sum(count for step, count in view.depths.steps.items() if step) if view.volume else 0
+    if not ends:
         return _between(rehearsal, run, adapting, tiles, reason)
-    at_ends = _repeated(rehearsal)
-    if len(view.ends) == sum(len(extent.made) for extent in view.extents):
-        return at_ends
+    at_ends = AtEnds.rehearsed(rehearsal)
+    if not view.depths.steps[0]:
+        answer = next(iter(at_ends.answers.values()), Answer("nearest"))
+        return Choice(answer, REPEATED, None, at_ends)
     between = _between(rehearsal, run, adapting, tiles, reason)
     return between._replace(method=f"{between.method}, and by {REPEATED} at the ends", at_ends=at_ends)
-
-
-def _repeated(rehearsal: Rehearsal) -> Choice:
-    """The nearest slice again, and how wrong that is where slices are hidden with all that lie beyond."""
-    trial, answer = rehearsal.beyond(), Answer("nearest")
-    judged = None
-    if trial is not None:
-        answer, judged = answer.judged(trial)
-    return Choice(answer, REPEATED, judged)
 
 
 def _between(rehearsal: Rehearsal, run: Run | None, adapting: bool, tiles: int | None, reason: str) -> Choice:
@@ -112,16 +99,18 @@ def _called(view: View, prior: str) -> str:
 
 def expected(choice: Choice, view: View) -> str:
     """How wrong a rebuilt pixel is to be expected to be, in the scene's own units."""
-    if choice.judged is None:
+    said = [_size(choice.judged.errors, view)] if choice.judged else []
+    if choice.at_ends and choice.at_ends.errors:
+        at_least = "at least " if choice.at_ends.beyond else ""
+        said.append(f"{'at the ends ' if said else ''}{at_least}{_size(choice.at_ends.errors, view)}")
+    if not said:
         return "unknown: nothing that is observed can be hidden like it"
-    at_ends = choice.at_ends.judged if choice.at_ends else None
-    ends = f", at the ends {_size(at_ends, view)}" if at_ends else ""
-    return f"{_size(choice.judged, view)}{ends} (root mean square, by hiding observed pixels)"
+    return f"{', '.join(said)} (root mean square, by hiding observed pixels)"
 
 
-def _size(judged: Judged, view: View) -> str:
-    """A root mean square, in the scene's own units."""
-    error = view.scaling.extent(np.sqrt(judged.errors)[:, None, None])[:, 0, 0]
+def _size(errors: Sequence[float], view: View) -> str:
+    """The root of mean squared errors, in the scene's own units."""
+    error = view.scaling.extent(np.sqrt(errors)[:, None, None])[:, 0, 0]
     unit = view.scene.channels[0].unit
     spread = f"{error.mean():.3g}" if len(error) == 1 else f"{error.min():.3g} to {error.max():.3g} by channel"
     return f"{spread}{' ' + unit if unit else ''}"

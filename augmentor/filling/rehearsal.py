@@ -11,7 +11,7 @@ from augmentor.filling.columns import columns
 from augmentor.filling.trial import Trial
 from augmentor.filling.view import View
 from augmentor.holes.column import Column
-from augmentor.holes.hide import GAPS, Hidden, Hider
+from augmentor.holes.hide import GAPS, Hidden, Hider, Lost
 from augmentor.holes.judge import errors
 from augmentor.holes.priors import FEWEST, KRIGED, SUITED, along, expected_error
 from augmentor.learners.corrector import PASSED_OVER
@@ -23,6 +23,9 @@ JUDGED_ON = 192
 
 LOOKED_AT = 256
 """Rows and columns that are looked at together in judging a plane alone, for hidden parts to be as deep as holes."""
+
+ENDS: tuple[Lost, ...] = ("earlier", "later")
+"""What is lost at either end of a volume."""
 
 COMPARED_ON = 96
 """Hidden parts that priors are compared by."""
@@ -43,7 +46,7 @@ class Rehearsal:
         self.tile = tile
         self.seed = seed
         gaps = view.gaps()
-        self.gaps = gaps or list(GAPS)
+        self.gaps = gaps or view.deep() or list(GAPS)
         # Holes that are whole slices are all there is, or none of them is.
         self.whole = 1.0 if gaps else 0.0
         self.columns = columns(view, tile, self.gaps, seed, learning=learning)
@@ -105,17 +108,21 @@ class Rehearsal:
         """Parts that nothing was learned from, to see when learning no longer helps."""
         return self._trial(prior, JUDGED_ON, 4, self.rows_tell).alike
 
-    def beyond(self) -> Trial | None:
-        """Slices at an end of what is left, as far from it as those that are to be rebuilt there; nothing was learned
-        from any. None if none is left beside others."""
-        every = [column._replace(told=column.known) for column in self.columns.aside]
-        found = []
-        for lost in sorted({end.lost for end in self.view.ends.values()}):
-            gaps = [end.away for end in self.view.ends.values() if end.lost == lost]
-            hider = Hider(every, volume=True, seed=self.seed + 5, size=self.tile, gaps=gaps, lost=lost, prior="nearest")
-            if hider.share.any():
-                found.append(hider.draw(JUDGED_ON))
-        return Trial(Hidden(*map(np.concatenate, zip(*found, strict=True)))) if found else None
+    def at_end(self, away: int) -> Hidden | None:
+        """Parts of slices that are hidden with all that lie beyond them, the nearest one that is left so many steps
+        away; nothing was learned from any. None if no two are so far apart."""
+        depth = self.view.scene.shape[1] // self.view.scene.volumes
+        every = [
+            column._replace(told=column.known).some(slice(first, first + depth))
+            for column in self.columns.aside
+            for first in range(0, self.view.scene.shape[1], depth)
+        ]
+        hiders = [
+            Hider(every, volume=True, seed=self.seed + 5, size=self.tile, gaps=(away,), lost=lost, prior="nearest")
+            for lost in ENDS
+        ]
+        found = [hider.draw(JUDGED_ON // 2) for hider in hiders if hider.share.any()]
+        return Hidden(*map(np.concatenate, zip(*found, strict=True))) if found else None
 
     def _trial(self, prior: str, parts: int, seed: int, rows: bool) -> Trial:
         found = self.columns

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Protocol
@@ -10,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from augmentor.holes.column import Column
-from augmentor.holes.ends import End, Extent, ends, extents
+from augmentor.holes.ends import Depths, depths, extents, runs_between
 from augmentor.holes.hide import Lost
 from augmentor.holes.kinds import Holes, Mask
 from augmentor.holes.patterns import missing
@@ -19,6 +20,9 @@ from augmentor.scaling import Scaling
 from augmentor.tiles import AT_ONCE, middle
 from data_adapters import Scene, Window
 from data_adapters.between import Between
+
+SHARES = 8
+"""Depths of holes that are told."""
 
 
 class Beside(Protocol):
@@ -83,22 +87,26 @@ class View:
         return [self.scene.slot] if isinstance(self.scene, Between) else missing(there)
 
     @cached_property
-    def ends(self) -> dict[int, End]:
-        """The slices with holes at the ends of a volume."""
-        return ends(self.scene, self.extents) if self.volume else {}
+    def depths(self) -> Depths:
+        """How deep the holes of a volume are, along its slices."""
+        return depths(self.scene, self.holes, extents(self.scene, self.holes))
 
-    @cached_property
-    def extents(self) -> list[Extent]:
-        """How far each volume is known, and its slices with holes."""
-        return list(extents(self.scene, self.holes))
+    def deep(self) -> list[int]:
+        """How many slices deep holes of a volume are that do not lie at an end, from the least to the most: a few
+        figures, each of as many pixels."""
+        between = self.depths.between if self.volume else Counter[int]()
+        behind = np.cumsum([between[depth] for depth in sorted(between)])
+        pixels = (np.arange(SHARES) + 0.5) / SHARES * behind[-1] if len(behind) else []
+        return [sorted(between)[i] for i in np.searchsorted(behind, pixels)]
 
     def gaps(self) -> list[int]:
-        """How many slices each gap of whole slices spans, as far as the middle of the plane shows them."""
+        """How many slices each gap of whole slices between others spans, as far as the middle of the plane shows
+        them."""
         if isinstance(self.scene, Between):
             beside = self.scene.beside
             return [max(1, beside[-1] - beside[0] - 1)]
         window = middle(self.scene)
         made = self.holes(window).any(axis=0).reshape(self.scene.shape[1], -1)
-        lost = np.concatenate([[False], made.all(axis=1), [False]]).astype(int)
-        edges = np.flatnonzero(np.diff(lost))
-        return (edges[1::2] - edges[::2]).tolist()
+        # Volumes of a 4-D file beside each other.
+        lost = made.all(axis=1).reshape(self.scene.volumes, -1).T
+        return sorted(runs_between(lost).elements())

@@ -52,6 +52,17 @@ class Column(NamedTuple):
             holes=None if self.holes is None else self.holes[::-1],
         )
 
+    def some(self, slices: slice) -> Column:
+        """Some of its slices."""
+        return self._replace(
+            values=self.values[:, slices],
+            known=self.known[slices],
+            positions=self.positions[slices],
+            told=self.told[slices],
+            beside=self.beside[:, slices],
+            holes=None if self.holes is None else self.holes[slices],
+        )
+
     def part(self, rows: slice, columns: slice) -> Column:
         """A window of it."""
         return self._replace(

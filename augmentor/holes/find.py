@@ -93,7 +93,7 @@ def beyond(scene: Scene, holes: Holes) -> tuple[int, ...]:
         NothingToFill: if no slice of a volume that has holes is known anywhere.
     """
     found: list[int] = []
-    for made, first, last in extents(scene, holes):
+    for _, made, first, last in extents(scene, holes):
         if first < 0:
             raise NothingToFill(
                 f"nothing is known in any of {scene.shape[1] // scene.volumes} slices",

@@ -59,10 +59,10 @@ class Hider:
     """Draws hidden parts of one size from columns at least as large: slices of volumes, patches of rasters and stacks.
 
     Slices are hidden as a column's patterns say, where it has any. Of others, ``gaps`` are how many slices of a volume
-    are hidden together, and ``whole`` how often they are hidden whole; the others lose, ``shaped`` so often, the
-    shape of the columns' own holes, or an ellipse. What is ``lost`` are parts of dates, or slices between others; each
-    other date is ``overcast`` so often, and hidden whole. Of a volume that loses an end, the nearest slice that is left
-    lies as many steps away as one of the ``gaps`` is long. ``prior`` is one of ``holes.priors.ALONG``. A truth that is
+    are hidden together, and ``whole`` how often they are hidden whole; the others lose, ``shaped`` so often, the shape
+    of the columns' own holes, or an ellipse. What is ``lost`` are parts of dates, or slices between others; each other
+    date is ``overcast`` so often, and hidden whole. Of a volume that loses an end, the nearest slice that is left lies
+    as many steps away as the first of the ``gaps`` is long. ``prior`` is one of ``holes.priors.ALONG``. A truth that is
     ``levelled`` is brought to the prior's mean in each channel: in what light a whole date was seen cannot be told from
     others. Of parts that are flat, so many are ``passed_over`` in learning. Round a hole in a raster, so many rows and
     columns are ``looked_at``.
@@ -97,12 +97,12 @@ class Hider:
         self.looked_at = looked_at
         self.shaped = shaped
         self.random = np.random.default_rng(seed)
-        self.gaps = gaps
         parts = lost == "parts"
-        self.runs = [runs(c, gaps) if volume and parts and not c.patterns else [] for c in columns]
+        self.away = gaps[0] if volume and not parts else 1
+        self.runs = [runs(c, gaps, through=whole == 0) if volume and parts and not c.patterns else [] for c in columns]
         self.edges = [_edge(len(column.told), column.patterns) for column in columns]
         self.shapes = Shapes(columns)
-        self.dates = [[] if parts else dates(column, lost) for column in columns]
+        self.dates = [[] if parts else dates(column, lost, self.away) for column in columns]
         able = [
             bool(r or d or c.patterns) or (parts and not volume)
             for r, d, c in zip(self.runs, self.dates, columns, strict=True)
@@ -181,7 +181,12 @@ class Hider:
         """Hide a run of slices, whole or in part, and choose one of them."""
         run = runs[int(self.random.integers(len(runs)))]
         plane = known.shape[1:]
-        hole = np.ones(plane, dtype=bool) if self.random.random() < self.whole else self._shape(plane)
+        hole = np.ones(plane, dtype=bool)
+        if self.random.random() >= self.whole:
+            hole = self._shape(plane)
+            beside_it = known[run.start - 1] & known[run.stop] if run.start and run.stop < len(known) else hole
+            # Beside what is a hole itself, this one would be deeper.
+            hole = hole & beside_it if (hole & beside_it).any() else hole
         known[run] &= ~hole
         return int(self.random.integers(run.start, run.stop)), hole
 
@@ -201,18 +206,12 @@ class Hider:
         return index, np.ones(known.shape[1:], dtype=bool)
 
     def _hide_end(self, known: Mask, slices: Sequence[int]) -> tuple[int, Mask]:
-        """Hide a slice, all that lie beyond it, and those nearer ones that a gap is long; nothing where none is
-        left."""
-        index, nearer = int(self.random.choice(slices)), int(self.random.choice(self.gaps)) - 1
-        there = np.flatnonzero(known.any(axis=(1, 2)))
-        left = there[there < index] if self.lost == "later" else there[there > index]
-        if not len(left):
-            return index, np.zeros(known.shape[1:], dtype=bool)
-        if self.lost == "later":
-            known[max(left[0] + 1, index - nearer) :] = False
-        else:
-            known[: min(left[-1], index + nearer + 1)] = False
-        return index, np.ones(known.shape[1:], dtype=bool)
+        """Hide a slice, all that lie beyond it, and as many nearer ones as are to be hidden with it; judge it where
+        any is left."""
+        index = int(self.random.choice(slices))
+        beyond = slice(index - self.away + 1, None) if self.lost == "later" else slice(0, index + self.away)
+        known[beyond] = False
+        return index, np.asarray(known.any(axis=0))
 
     def _hide_patch(self, known: Mask) -> tuple[int, Mask]:
         """Hide a part of one slice; and whole dates beside it."""
@@ -238,11 +237,12 @@ def _edge(count: int, patterns: Sequence[Pattern]) -> int:
     return min(max(map(reach, patterns), default=0), (count - 1) // 2)
 
 
-def runs(column: Column, gaps: Sequence[int]) -> list[slice]:
+def runs(column: Column, gaps: Sequence[int], *, through: bool = False) -> list[slice]:
     """Runs of observed slices that can be hidden, each as often as its length is in ``gaps``.
 
     Those between two known slices, as real gaps are, where there are enough of them; else any between known ones; of
-    slices that never lie so many together, one by one.
+    slices that never lie so many together, one by one. Gaps that go ``through`` all slices are all of them, where these
+    are to be hidden in part.
     """
     there, told = (np.asarray(mask.any(axis=(1, 2))) for mask in (column.known, column.told))
 
@@ -250,21 +250,26 @@ def runs(column: Column, gaps: Sequence[int]) -> list[slice]:
         every = [slice(first, first + gap) for gap in gaps for first in range(1, len(there) - gap)]
         return [run for run in every if told[run].all() and there[: run.start].any() and there[run.stop :].any()]
 
+    whole = [slice(0, len(there)) for gap in gaps if through and gap >= len(there)]
+    if whole and len(whole) == len(gaps):
+        return whole
     inside = between_known(gaps) or between_known((1,))
     close = [run for run in inside if beside(column, run)]
     hidden = {index for run in close for index in range(run.start, run.stop)}
-    return close if len(hidden) > ENOUGH * (~there).sum() else inside
+    found = close if len(hidden) > ENOUGH * (~there).sum() else inside
+    # As often as those of any other length, which lie at as many places as there are slices.
+    return found + whole * len(there)
 
 
-def dates(column: Column, lost: Lost) -> list[int]:
+def dates(column: Column, lost: Lost, away: int = 1) -> list[int]:
     """Dates that something may be told of, and that others are known beside once they are ``lost``: on both sides of a
-    lone date, else on the side that is left."""
+    lone date, else on the side that is left, so many steps ``away`` or more."""
     there, told = (np.asarray(mask.any(axis=(1, 2))) for mask in (column.known, column.told))
     known = np.flatnonzero(there)
     if not len(known):
         return []
-    least = known[0] + 1 if lost != "earlier" else 0
-    most = known[-1] - 1 if lost != "later" else len(told) - 1
+    least = known[0] + away if lost != "earlier" else 0
+    most = known[-1] - away if lost != "later" else len(told) - 1
     return [int(index) for index in np.flatnonzero(told) if least <= index <= most]
 
 
