@@ -298,6 +298,17 @@ def test_the_deeper_damage_goes_the_more_wrong_it_is_said_to_be_and_is(tmp_path:
     assert ((low <= truth) & (truth <= high))[hole].mean() > 0.75
 
 
+def test_two_slices_that_show_nothing_in_common_are_filled_and_nobody_knows_how_wrong_they_are(tmp_path: Path) -> None:
+    source = tmp_path / "a.nii"
+    values_of_both = np.random.default_rng(0).integers(1, 900, (64, 64, 2)).astype(np.int16)
+    nibabel.Nifti1Image(values_of_both, np.eye(4)).to_filename(source)
+    mask = np.zeros((64, 64, 2), np.uint8)
+    mask[:32, :, 0] = mask[32:, :, 1] = 1
+    nibabel.Nifti1Image(mask, np.eye(4)).to_filename(tmp_path / "mask.nii")
+    said = fill(source, tmp_path / "out.nii", "--mask", tmp_path / "mask.nii").output
+    assert "repeating the nearest slice" in said and "expected error inside the holes: unknown" in said
+
+
 @pytest.mark.parametrize("covered", [(8,), (0, 8), (0, 1)], ids=str)
 def test_at_the_ends_alone_nothing_is_learned(tmp_path: Path, covered: tuple[int, ...]) -> None:
     source = brain(tmp_path / "a.nii")

@@ -102,7 +102,7 @@ class Hider:
         self.runs = [runs(c, gaps, through=whole == 0) if volume and parts and not c.patterns else [] for c in columns]
         self.edges = [_edge(len(column.told), column.patterns) for column in columns]
         self.shapes = Shapes(columns)
-        self.dates = [[] if parts else dates(column, lost, self.away) for column in columns]
+        self.dates = [[] if parts else at_end(c, lost, self.away) if volume else dates(c, lost) for c in columns]
         able = [
             bool(r or d or c.patterns) or (parts and not volume)
             for r, d, c in zip(self.runs, self.dates, columns, strict=True)
@@ -261,15 +261,26 @@ def runs(column: Column, gaps: Sequence[int], *, through: bool = False) -> list[
     return found + whole * len(there)
 
 
-def dates(column: Column, lost: Lost, away: int = 1) -> list[int]:
+def at_end(column: Column, lost: Lost, away: int) -> list[int]:
+    """Slices that something may be told of where others are known so many steps ``away``, or more, on the side that is
+    left."""
+    turn = slice(None) if lost == "later" else slice(None, None, -1)
+    told, known = column.told[turn], column.known[turn]
+    left = np.logical_or.accumulate(known, axis=0)[: max(0, len(known) - away)]
+    able = np.zeros(len(known), dtype=bool)
+    able[away:] = (told[away:] & left).any(axis=(1, 2))
+    return np.flatnonzero(able[turn]).tolist()
+
+
+def dates(column: Column, lost: Lost) -> list[int]:
     """Dates that something may be told of, and that others are known beside once they are ``lost``: on both sides of a
-    lone date, else on the side that is left, so many steps ``away`` or more."""
+    lone date, else on the side that is left."""
     there, told = (np.asarray(mask.any(axis=(1, 2))) for mask in (column.known, column.told))
     known = np.flatnonzero(there)
     if not len(known):
         return []
-    least = known[0] + away if lost != "earlier" else 0
-    most = known[-1] - away if lost != "later" else len(told) - 1
+    least = known[0] + 1 if lost != "earlier" else 0
+    most = known[-1] - 1 if lost != "later" else len(told) - 1
     return [int(index) for index in np.flatnonzero(told) if least <= index <= most]
 
 

@@ -94,6 +94,13 @@ def test_what_lies_farther_away_than_there_are_slices_cannot_be_hidden(lost: Los
     assert not Hider([column(4)], volume=True, seed=0, gaps=(4,), lost=lost, prior="nearest").share.any()
 
 
+def test_slices_that_show_nothing_in_common_cannot_be_hidden_at_an_end() -> None:
+    halves = column(2)
+    halves.known[0, :, :10] = halves.known[1, :, 10:] = False
+    for lost in ("earlier", "later"):
+        assert not Hider([halves], volume=True, seed=0, gaps=(1,), lost=lost, prior="nearest").share.any()
+
+
 def test_what_goes_through_all_slices_is_hidden_in_all_of_them_and_in_part() -> None:
     hidden = Hider([column(6)], volume=True, seed=0, gaps=(6,), whole=0.0).draw(60)
     assert set(hidden.slices.tolist()) == set(range(6))
