@@ -122,8 +122,8 @@ class Answer:
             inside = np.moveaxis(np.abs(corrections[0]), 1, -1)[trial.own.hole[:, 0]]
             most = tuple(np.quantile(inside, USUAL, axis=0).tolist())
             corrections = [tamed(correction, most) for correction in corrections]
-        chosen = replace(self, gain=self._judged_gain(trial, np.concatenate(corrections[:2]), most), most=most)
-        gain = chosen.gain
+        gain = self._judged_gain(trial, np.concatenate(corrections[:2]), most)
+        chosen = replace(self, gain=gain, most=most)
         followed = [chosen._gain * correction for correction in corrections]
         left = trial.expected([errors(hidden, c) for hidden, c in zip(trial.parts, followed, strict=True)])
         prior = trial.expected([errors(hidden) for hidden in trial.parts])

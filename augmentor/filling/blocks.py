@@ -14,6 +14,7 @@ from augmentor.filling.answer import Answer
 from augmentor.filling.at_ends import AtEnds
 from augmentor.filling.view import View
 from augmentor.holes.context import look
+from augmentor.holes.ends import volumes
 from augmentor.holes.priors import Mask
 from augmentor.progress import progress
 from augmentor.tiles import AT_ONCE, widened, windows
@@ -87,13 +88,12 @@ def _block(view: View, answer: Answer, at_ends: AtEnds | None, block: Window, fr
     seen = view.load(wide)
     known = seen.known
     near = np.asarray(known.any(axis=0))
-    depth = view.scene.shape[1] // view.scene.volumes
     for index in map(int, wanted):
         context = look(seen, index, ~known[index], match=not view.volume, prior=answer.prior)
         found = answer(context)
         if at_ends:
-            first = index - index % depth
-            found = at_ends(seen.some(slice(first, first + depth)), index - first, found)
+            own = next(volume for volume in volumes(view.scene) if index < volume.stop)
+            found = at_ends(seen.some(own), index - own.start, found)
         values_made = view.scaling.to_physical(found.values)[:, *inner]
         half = view.scaling.extent(found.half)[:, *inner]
         # What no slice shows, as the corners around a CT's circle, is no part of the patient, nor of a new slice.

@@ -11,6 +11,7 @@ from augmentor.filling.columns import columns
 from augmentor.filling.trial import Trial
 from augmentor.filling.view import View
 from augmentor.holes.column import Column
+from augmentor.holes.ends import volumes
 from augmentor.holes.hide import GAPS, Hidden, Hider, Lost
 from augmentor.holes.judge import errors
 from augmentor.holes.priors import FEWEST, KRIGED, SUITED, along, expected_error
@@ -111,11 +112,10 @@ class Rehearsal:
     def at_end(self, away: int) -> Hidden | None:
         """Parts of slices that are hidden with all that lie beyond them, the nearest one that is left so many steps
         away; nothing was learned from any. None if no two are so far apart."""
-        depth = self.view.scene.shape[1] // self.view.scene.volumes
         every = [
-            column._replace(told=column.known).some(slice(first, first + depth))
+            column._replace(told=column.known).some(volume)
             for column in self.columns.aside
-            for first in range(0, self.view.scene.shape[1], depth)
+            for volume in volumes(self.view.scene)
         ]
         hiders = [
             Hider(every, volume=True, seed=self.seed + 5, size=self.tile, gaps=(away,), lost=lost, prior="nearest")

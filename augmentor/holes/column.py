@@ -54,21 +54,16 @@ class Column(NamedTuple):
 
     def some(self, slices: slice) -> Column:
         """Some of its slices."""
-        return self._replace(
-            values=self.values[:, slices],
-            known=self.known[slices],
-            positions=self.positions[slices],
-            told=self.told[slices],
-            beside=self.beside[:, slices],
-            holes=None if self.holes is None else self.holes[slices],
-        )
+        return self.part(slice(None), slice(None), slices)
 
-    def part(self, rows: slice, columns: slice) -> Column:
-        """A window of it."""
+    def part(self, rows: slice, columns: slice, slices: slice = slice(None)) -> Column:
+        """A window of it, or of some of its slices."""
+        place = (slices, rows, columns)
         return self._replace(
-            values=self.values[:, :, rows, columns],
-            known=self.known[:, rows, columns],
-            told=self.told[:, rows, columns],
-            beside=self.beside[:, :, rows, columns],
-            holes=None if self.holes is None else self.holes[:, rows, columns],
+            values=self.values[:, *place],
+            known=self.known[place],
+            positions=self.positions[slices],
+            told=self.told[place],
+            beside=self.beside[:, *place],
+            holes=None if self.holes is None else self.holes[place],
         )

@@ -26,12 +26,17 @@ class Extent(NamedTuple):
     last: int
 
 
+def volumes(scene: Scene) -> list[slice]:
+    """The slices of each volume; of several, in a 4-D file."""
+    depth = scene.shape[1] // scene.volumes
+    return [slice(first, first + depth) for first in range(0, scene.shape[1], depth)]
+
+
 def extents(scene: Scene, holes: Holes) -> list[Extent]:
     """Those of the volumes that have holes. Slices are read from both ends on, until one is known."""
     places = list(windows(*scene.shape[2:], AT_ONCE, 0.0))
     made = np.any([holes(place).any(axis=(0, 2, 3)) for place in places], axis=0)
-    depth = scene.shape[1] // scene.volumes
-    every = [range(first, first + depth) for first in range(0, scene.shape[1], depth)]
+    every = [range(volume.start, volume.stop) for volume in volumes(scene)]
     ends = {volume: [volume.stop, -1] for volume in every if made[volume.start : volume.stop].any()}
     for place in places:
         hidden = holes.hidden(place)
