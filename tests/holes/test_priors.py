@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
+from scipy.ndimage import gaussian_filter
 
 from augmentor.holes.priors import (
     ALONG,
@@ -248,6 +249,28 @@ def test_matching_is_local_near_clear_ground_and_the_mean_difference_far_from_it
     np.testing.assert_allclose(made[..., 200], 2, atol=0.01)
     assert abs(made[0, 10, 65] - 1) < 0.15
     assert abs(made[0, 10, 334] - 3) < 0.15
+
+
+@pytest.mark.parametrize("reach", [1.0, 3.0, 9.0, 12.0, 27.0])
+@pytest.mark.parametrize("shape", [(1, 240, 301), (5, 250, 250)])
+def test_what_is_matched_fades_as_a_gaussian_does(reach: float, shape: tuple[int, ...]) -> None:
+    """The difference at a clear spot, spread by normalised convolution, against scipy's Gaussian."""
+    prior, clear = np.zeros(shape), np.zeros(shape[1:], dtype=bool)
+    clear[100:140, 110:150] = clear[:20] = True
+    target = np.zeros(shape)
+    target[:, 100:140, 110:150] = np.arange(1, len(prior) + 1)[:, None, None]
+    difference = target - (overall := target[:, clear].mean(axis=1)[:, None, None])
+    spread = np.stack([gaussian_filter(np.where(clear, each, 0), reach, mode="nearest") for each in difference])
+    weight = gaussian_filter(clear.astype(float), reach, mode="nearest")
+    expected = overall + spread / (weight + 0.05)
+    np.testing.assert_allclose(matched(prior, target, clear, reach), expected, atol=0.02 * len(prior))
+
+
+@pytest.mark.parametrize("shape", [(1, 1, 1), (3, 1, 40), (2, 7, 5), (30, 31, 33)])
+def test_planes_of_any_size_are_matched(shape: tuple[int, ...]) -> None:
+    target, clear = np.full(shape, 4.0), np.zeros(shape[1:], dtype=bool)
+    clear[0, 0] = True
+    np.testing.assert_allclose(matched(np.ones(shape), target, clear, 27.0), 4)
 
 
 @pytest.mark.parametrize("gain", [0.0, 0.5, -1.0])
