@@ -1,6 +1,8 @@
 """Filling on real data whose truth is known, beside every classical answer: one record a case.
 
     OMP_NUM_THREADS=1 python -m benchmarks.fill slices
+    OMP_NUM_THREADS=1 python -m benchmarks.fill ends
+    OMP_NUM_THREADS=1 python -m benchmarks.fill damaged
     OMP_NUM_THREADS=1 python -m benchmarks.fill beside
     OMP_NUM_THREADS=1 python -m benchmarks.fill trained
     OMP_NUM_THREADS=1 python -m benchmarks.fill clouds
@@ -19,7 +21,7 @@ import json
 import re
 import tempfile
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -31,7 +33,7 @@ from augmentor.fill import fill
 from augmentor.filling.show import filled_scene
 from augmentor.holes.priors import ALONG
 from augmentor.measures.filling import closeness, spectral_angle
-from benchmarks import fill_cases, fill_pictures, fill_tables
+from benchmarks import fill_cases, fill_masked, fill_pictures, fill_tables
 from benchmarks.classical import INSIDE
 from benchmarks.fill_cases import Build, Case
 from benchmarks.machine import machine
@@ -43,6 +45,9 @@ TABLES = ROOT / "docs/benchmarks/fill.md"
 PICTURES = ROOT / "docs/pictures"
 
 Values = NDArray[Any]
+
+BESIDE = {"volume": ("linear", "cubic", "nearest"), "stack": ("linear", "nearest", "median", "seasonal"), "raster": ()}
+"""Classical answers from other slices or dates, by the kind of a scene."""
 
 
 def figures(made: Values, case: Case) -> dict[str, Any]:
@@ -60,28 +65,26 @@ def figures(made: Values, case: Case) -> dict[str, Any]:
 
 
 def classical(case: Case) -> Iterator[tuple[str, Values]]:
-    """What every classical method makes of a case: those along the slices or dates, or those inside one plane."""
+    """What every classical method makes of a case: those along the slices or dates, and those inside one plane."""
     pixels = case.scene.read(0, case.scene.shape[1])
     known = np.asarray(pixels.valid.all(axis=0) & ~case.hidden)
-    if case.scene.kind == "raster":
-        # Nodata tells nobody anything, and is no rim to fill from.
-        unknown = ~known[0]
-        for name, inpaint in INSIDE.items():
-            made = case.truth.astype(float)
-            answer = inpaint(np.where(unknown, 0, made[:, 0]), unknown)
-            made[:, 0] = np.where(case.hole[0], answer, made[:, 0])
-            yield name, made
-        return
+    # Nodata tells nobody anything, and is no rim to fill from.
     values = np.where(known, pixels.values, 0).astype(np.float64)
-    names = (
-        ["linear", "cubic", "nearest"] if case.scene.kind == "volume" else ["linear", "nearest", "median", "seasonal"]
-    )
-    for name in names:
-        made = case.truth.astype(float)
-        for index in map(int, np.flatnonzero(case.hole.any(axis=(1, 2)))):
-            answer, _ = ALONG[name](values, known, case.scene.grid.positions, index)
-            made[:, index] = np.where(case.hole[index], answer, made[:, index])
-        yield name, made
+    holed = [int(index) for index in np.flatnonzero(case.hole.any(axis=(1, 2)))]
+    for name in BESIDE[case.scene.kind]:
+        answers = {index: ALONG[name](values, known, case.scene.grid.positions, index)[0] for index in holed}
+        yield name, put_into(case, answers)
+    if case.scene.kind != "stack" and known[holed].any():
+        for name, inpaint in INSIDE.items():
+            yield name, put_into(case, {index: inpaint(values[:, index], ~known[index]) for index in holed})
+
+
+def put_into(case: Case, answers: Mapping[int, Values]) -> Values:
+    """The truth with its holes as they were answered, by slice."""
+    made = case.truth.astype(float)
+    for index, answer in answers.items():
+        made[:, index] = np.where(case.hole[index], answer, made[:, index])
+    return made
 
 
 def whole(path: Path, like: Case) -> Values:
@@ -96,7 +99,14 @@ def measure(case: Case, work: Path, picture: Path | None = None) -> dict[str, An
     out = work / f"filled{suffix}"
     began = time.process_time()
     filled = fill(
-        case.holed, out, mask=case.mask, aux=case.aux, run=case.run, runs=work / "runs", adapting=case.adapting
+        case.holed,
+        out,
+        mask=case.mask,
+        aux=case.aux,
+        run=case.run,
+        runs=work / "runs",
+        adapting=case.adapting,
+        extrapolate=case.at_ends,
     )
     spent = time.process_time() - began
     made = whole(out, case)
@@ -164,6 +174,8 @@ def _command(name: str, cases: Callable[[Path, Path], Iterable[Build]], about: s
 
 
 _command("slices", fill_cases.volumes, "CT and MR without some of their slices.")
+_command("ends", fill_masked.ends, "CT and MR whose last slices are under a mask, whole or in part.")
+_command("damaged", fill_masked.damaged, "CT and MR with damage in a part of slices between others.")
 _command("beside", fill_cases.beside, "MR without some of its slices, other contrasts beside it.")
 _command("trained", fill_cases.trained, "MR slices and pairs of dates, by a run that saw others.")
 _command("clouds", fill_cases.stacks, "Dated stacks under real clouds.")

@@ -26,7 +26,8 @@ from data_adapters import Scene, open_scenes
 class Case:
     """A file to fill, ``holed``, with its ``mask`` if it has one; the ``truth`` (C, S, H, W), judged in ``hole``.
 
-    ``aux`` are files that lie beside it. ``run`` was trained on others; with ``adapting`` it goes on on this one.
+    ``aux`` are files that lie beside it. ``run`` was trained on others; with ``adapting`` it goes on on this one. Holes
+    ``at_ends`` reach the first or last slice.
     """
 
     name: str
@@ -38,11 +39,13 @@ class Case:
     aux: tuple[Path, ...] = ()
     run: Path | None = None
     adapting: bool | None = None
+    at_ends: bool = False
 
     @cached_property
     def hidden(self) -> Mask:
         """Everything that is to be rebuilt (S, H, W), whether it is judged or not."""
-        return np.asarray(find(self.scene, self.mask)[0](self.scene.plane).any(axis=0))
+        holes, _ = find(self.scene, self.mask, extrapolate=self.at_ends)
+        return np.asarray(holes(self.scene.plane).any(axis=0))
 
     @cached_property
     def parts(self) -> NDArray[np.int64]:

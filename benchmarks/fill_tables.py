@@ -53,6 +53,8 @@ GROUPS = {
     "Slices: every 4th missing, by a run that was trained on other patients": lambda name: "run of others" in name,
     "Slices: 3 in a row missing": lambda name: name.endswith("3 slices in a row"),
     "Slices: every 2nd missing": lambda name: name.endswith("every 2nd slice"),
+    "Slices at the end of a volume": lambda name: "the last" in name,
+    "Damage in a part of slices": lambda name: name.endswith("deep"),
     "Clouds over dated stacks": lambda name: "dates" in name,
     "Clouds over pairs of dates, by a run that was trained on another place": lambda name: "run of Rome" in name,
     "Clouds over one date alone": lambda name: name.endswith("one date"),

@@ -14,7 +14,7 @@ from augmentor.fill import fill
 from augmentor.holes.find import find
 from augmentor.measures.filling import spectral_angle
 from benchmarks import fill as bench
-from benchmarks import fill_tables
+from benchmarks import fill_masked, fill_tables
 from benchmarks.classical import INSIDE
 from benchmarks.fill_cases import Case
 from data_adapters import open_scenes, phantoms
@@ -49,6 +49,34 @@ def test_a_case_is_measured_beside_every_classical_answer(
         assert min(figures["each"]) <= figures["psnr"] + 10
     assert record["case"] in fill_tables.line(record)
     assert f"{fill_tables.gain(record):+.2f}" in fill_tables.write([record], tmp_path / "table.md").read_text()
+
+
+@pytest.mark.parametrize(
+    ("called", "slices", "whole"),
+    [
+        ("the last slice", 1, True),
+        ("the last 3 slices", 3, True),
+        ("damage of the last 3 slices", 3, False),
+        ("damage 3 slices deep", 3, False),
+        ("damage 12 slices deep", 12, False),
+    ],
+)
+def test_what_a_mask_covers_is_measured_beside_what_can_answer_it(
+    drawn: phantoms.Phantoms, monkeypatch: Any, tmp_path: Path, called: str, slices: int, whole: bool
+) -> None:
+    monkeypatch.setattr(bench, "fill", partial(fill, prior_only=True))
+    covering = {**fill_masked.ENDS, **fill_masked.DAMAGE}[called]
+    measured = fill_masked.masked(called, drawn.mr_truth, tmp_path / "case", covering)
+    holed = measured.hole.any(axis=(1, 2))
+    assert holed.sum() == slices
+    assert holed[[0, -1]].any() == ("last" in called)
+    assert measured.hole[holed].all() == whole
+    record = bench.measure(measured, tmp_path)
+    assert record["untouched"]
+    assert set(record["classical"]) == {"linear", "cubic", "nearest", *(() if whole else INSIDE)}
+    assert len(record["t2t_gan"]["each"]) == slices
+    title = "Damage in a part of slices" if called.endswith("deep") else "Slices at the end of a volume"
+    assert title in fill_tables.write([record], tmp_path / "table.md").read_text()
 
 
 @pytest.mark.parametrize("name", INSIDE)
