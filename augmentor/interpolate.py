@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
@@ -14,7 +14,7 @@ from augmentor.filling.chosen import choose
 from augmentor.filling.season import Season
 from augmentor.filling.show import show_between
 from augmentor.filling.view import View
-from augmentor.holes.between import never_acquired
+from augmentor.holes.between import never_acquired, unseen
 from augmentor.holes.find import masked
 from augmentor.holes.grow import grown
 from augmentor.run import TOOL, tool_version
@@ -83,14 +83,14 @@ def interpolate(
         raise RunError("a sample was asked for, and the prior alone", do="leave one of them out")
     scene = given or one_scene(source, name)
     check_scene(scene, out, deliver)
-    wanted = between(scene, at)
-    if not (wanted.inside or extrapolate):
+    covered = grown(masked(scene, Path(mask), mask_means), scene, grow) if mask is not None else None
+    wanted = replace(between(scene, at), unseen=unseen(scene, covered))
+    if len(wanted.beside) == 1 and not extrapolate:
         raise Extrapolation(
-            f"{wanted.at} lies beyond what was acquired, {_span(scene)}",
+            f"{wanted.at} lies beyond what is seen, {_span(wanted)}",
             where=source,
             do="give --extrapolate to go on from there, or a place within",
         )
-    covered = grown(masked(scene, Path(mask), mask_means), scene, grow) if mask is not None else None
     holes = never_acquired(wanted, covered)
     season = (Season(wanted),) if scene.kind == "stack" else ()
     view = View(wanted, holes, scaling(wanted, holes, None), season)
@@ -117,11 +117,14 @@ def interpolate(
     return Interpolated(done.files, lies, choice.method, done.expected_error)
 
 
-def _span(scene: Scene) -> str:
-    """From where to where a scene reaches."""
+def _span(wanted: Between) -> str:
+    """From where to where a scene is seen."""
+    scene = wanted.scene
+    seen = [index for index in range(scene.shape[1]) if index not in wanted.lacking]
+    first, last = seen[0], seen[-1]
     if scene.dates:
-        return f"{scene.dates[0]} to {scene.dates[-1]}"
-    return f"0 to {scene.grid.positions[-1]:.6g} {scene.grid.unit}"
+        return f"{scene.dates[first]} to {scene.dates[last]}"
+    return f"{scene.grid.positions[first]:.6g} to {scene.grid.positions[last]:.6g} {scene.grid.unit}"
 
 
 def _lies(wanted: Between) -> str:

@@ -26,12 +26,14 @@ PARTS = 8
 class Between(Scene):
     """``scene`` with an empty slot, ``slot``, among its slices or dates. That slot alone is written.
 
-    Of a regular volume it is one of several equal steps between slices, as in the ``finer`` scene.
+    Of a regular volume it is one of several equal steps between slices, as in the ``finer`` scene. Of the scene's own
+    slices or dates, some are ``unseen``: nothing of them is to be looked at.
     """
 
     scene: Scene
     slot: int
     finer_scene: Scene | None = None
+    unseen: tuple[int, ...] = ()
 
     def __post_init__(self) -> None:
         if not 0 <= self.slot < self.shape[1]:
@@ -46,8 +48,8 @@ class Between(Scene):
 
     @cached_property
     def lacking(self) -> tuple[int, ...]:
-        """Which of the scene's own slices are missing."""
-        return _missing(self.scene)
+        """Which of the scene's own slices are missing, or unseen."""
+        return tuple(sorted({*_missing(self.scene), *self.unseen}))
 
     @property
     def beside(self) -> list[int]:
@@ -60,7 +62,7 @@ class Between(Scene):
     @property
     def inside(self) -> bool:
         """Whether the slot lies between others, and not beyond the first or last one."""
-        return 0 < self.slot < self.shape[1] - 1
+        return len(self.beside) == 2
 
     @property
     def at(self) -> str:

@@ -161,6 +161,44 @@ def test_a_slice_between_others_that_a_mask_covers_wholly_is_refused(tmp_path: P
     assert sorted(path.name for path in tmp_path.iterdir()) == ["a.nii", "m.nii"]
 
 
+@pytest.mark.parametrize(("at", "covered", "away"), [("26", (6, 7), 6), ("2", (0, 1), 6), ("29", (7,), 5)])
+def test_beyond_the_last_slice_that_a_mask_leaves_it_has_to_be_asked_for(
+    tmp_path: Path, at: str, covered: tuple[int, ...], away: int
+) -> None:
+    volume = np.cumsum([rough(k)[0] for k in range(8)], axis=0).transpose(1, 2, 0).astype(np.float32)
+    mask = np.zeros(volume.shape, np.uint8)
+    mask[:, :, list(covered)] = 1
+    for name, values in {"a": volume, "m": mask}.items():
+        nibabel.save(nibabel.Nifti1Image(values, np.diag([1, 1, 4.0, 1])), tmp_path / f"{name}.nii")
+    words = (tmp_path / "a.nii", "-o", tmp_path / "b.nii", "--at", at, "--mask", tmp_path / "m.nii", "--prior-only")
+    seen = [4 * index for index in range(8) if index not in covered]
+    nearest = max(seen) if covered[-1] == 7 else min(seen)
+    refused = run(*words)
+    assert refused.exit_code == 2 and f"beyond what is seen, {min(seen)} to {max(seen)} mm" in refused.output
+    assert not (tmp_path / "b.nii").exists()
+    result = run(*words, "--extrapolate")
+    assert result.exit_code == 0, result.output
+    assert f"beyond all others, {away} mm from slice {nearest // 4}" in result.output
+    made = nibabel.load(tmp_path / "b.nii").get_fdata()[:, :, 0]
+    np.testing.assert_allclose(made, volume[:, :, nearest // 4], atol=1e-3)
+
+
+def test_overcast_dates_are_no_neighbours(tmp_path: Path) -> None:
+    source = stack(tmp_path / "in", (0, 20, 40, 60, 80))
+    for day in (0, 20, 40, 60, 80):
+        cloud = np.full((1, SIDE, SIDE), day in (0, 20, 60), np.uint8)
+        write(tmp_path / "clouds" / f"clouds_{FIRST + timedelta(day)}.tif", cloud)
+    masks = ("--mask", tmp_path / "clouds", "--prior-only")
+    early = (source, "-o", tmp_path / "early.tif", "--at", FIRST + timedelta(10), *masks)
+    refused = run(*early)
+    assert refused.exit_code == 2
+    assert f"beyond what is seen, {FIRST + timedelta(40)} to {FIRST + timedelta(80)}" in refused.output
+    assert f"30 days from {FIRST + timedelta(40)}" in run(*early, "--extrapolate").output
+    result = run(source, "-o", tmp_path / "out.tif", "--at", FIRST + timedelta(50), *masks)
+    assert f"10 days from {FIRST + timedelta(40)}, 30 days from {FIRST + timedelta(80)}" in result.output
+    assert np.abs(read(tmp_path / "out.tif") - ground(50)).max() <= 60
+
+
 @pytest.mark.parametrize("kind", ["slice", "date"])
 def test_what_was_never_acquired_has_nothing_to_be_held_against(kind: str, tmp_path: Path) -> None:
     if kind == "slice":
@@ -211,7 +249,7 @@ LATER = FIRST + timedelta(90)
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        (["--at", LATER], "beyond what was acquired"),
+        (["--at", LATER], "beyond what is seen"),
         (["--at", "2019-03-21"], "is one of its dates"),
         (["--at", "soon"], "is no date"),
         (["--at", "2019-03-25", "--grow", 3], "there is no mask"),

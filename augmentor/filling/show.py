@@ -60,7 +60,8 @@ def show_between(scene: Between, out: Path, bounds: Sequence[Path], spool: Spool
     planes = [scene.read(index, 1, part) for index in scene.beside]
     others = [visible(np.where(p.valid, p.values, np.nan)[:, 0], names, low, high) for p in planes]
     _, shown, *wide = _row(made, made, low_high, names)
-    sheet([*others[: scene.slot > 0], shown, *others[scene.slot > 0 :], *wide], 2 + len(others), picture)
+    before = sum(index < scene.slot for index in scene.beside)
+    sheet([*others[:before], shown, *others[before:], *wide], 2 + len(others), picture)
 
 
 def _row(

@@ -58,7 +58,7 @@ class View:
         """What a stack lacks: parts of its dates, or, where one is asked for that was never acquired, that date."""
         if self.volume or not isinstance(self.scene, Between):
             return "parts"
-        return "date" if self.scene.inside else "earlier" if self.scene.slot == 0 else "later"
+        return "date" if self.scene.inside else "later" if self.scene.beside[0] < self.scene.slot else "earlier"
 
     def load(self, window: Window) -> Column:
         """What a window shows: known where every channel of a pixel is, and zero elsewhere."""

@@ -4,9 +4,20 @@ from __future__ import annotations
 
 import numpy as np
 
+from augmentor.holes.ends import AT_ONCE
 from augmentor.holes.kinds import Holes, Mask
-from data_adapters import Window
+from augmentor.tiles import windows
+from data_adapters import Scene, Window
 from data_adapters.between import Between
+
+
+def unseen(scene: Scene, covered: Holes | None = None) -> tuple[int, ...]:
+    """The slices or dates of a scene that show nothing that is not ``covered``."""
+    shown = np.zeros(scene.shape[1], dtype=bool)
+    for window in windows(*scene.shape[2:], AT_ONCE, 0.0):
+        seen = scene.read(0, scene.shape[1], window).valid
+        shown |= (seen & ~covered.hidden(window) if covered else seen).any(axis=(0, 2, 3))
+    return tuple(np.flatnonzero(~shown).tolist())
 
 
 def never_acquired(scene: Between, covered: Holes | None = None) -> Holes:
