@@ -309,6 +309,32 @@ def test_two_slices_that_show_nothing_in_common_are_filled_and_nobody_knows_how_
     assert "repeating the nearest slice" in said and "expected error inside the holes: unknown" in said
 
 
+@pytest.mark.parametrize("where", [ALL, (slice(10, 16), slice(10, 18))], ids=["whole", "part"])
+@pytest.mark.parametrize("learning", [(), ("--prior-only",)], ids=["learning", "classical"])
+def test_what_is_too_small_to_learn_from_still_tells_how_wrong_it_is(
+    tmp_path: Path, where: tuple[slice, slice], learning: tuple[str, ...]
+) -> None:
+    inside, told, true = [], [], []
+    for seed in range(4):
+        folder = tmp_path / str(seed)
+        folder.mkdir()
+        rough = gaussian_filter(np.random.default_rng(seed).normal(size=(SIDE, SIDE, 12)), (2, 2, 1))
+        image = nibabel.Nifti1Image((rough / rough.std() * 200 + 1000).astype(np.int16), np.diag([1, 1, 3.0, 1]))
+        image.to_filename(folder / "a.nii")
+        mask = cover(folder / "mask.nii", folder / "a.nii", [5], where)
+        result = augmentor("fill", folder / "a.nii", "--mask", mask, "-o", folder / "out.nii", *learning)
+        assert result.exit_code == 0, result.output
+        assert ("alone, as asked" if learning else "too little is observed to learn from") in result.output
+        truth, made, low, high = (values(folder / f"{name}.nii") for name in ("a", "out", "out_low", "out_high"))
+        hole = values(folder / "mask.nii") > 0
+        inside.append(((low <= truth) & (truth <= high))[hole])
+        true.append(((made - truth)[hole] ** 2).mean())
+        told.append(float(re.findall(r"inside the holes: ([\d.]+)", result.output)[0]) ** 2)
+    assert np.concatenate(inside).mean() > 0.85
+    # Hidden slices, beside the hole, have fewer neighbours than it has.
+    assert 0.8 < np.sqrt(np.mean(told) / np.mean(true)) < 2
+
+
 @pytest.mark.parametrize("covered", [(8,), (0, 8), (0, 1)], ids=str)
 def test_at_the_ends_alone_nothing_is_learned(tmp_path: Path, covered: tuple[int, ...]) -> None:
     source = brain(tmp_path / "a.nii")

@@ -81,7 +81,7 @@ class Rehearsal:
     @property
     def possible(self) -> bool:
         """Whether enough is observed to hide any of it."""
-        return self._some(self.columns.aside) and (self.blind or self.view.lost != "parts" or self.teaches)
+        return self._some(self.columns.aside)
 
     @property
     def teaches(self) -> bool:
