@@ -61,9 +61,11 @@ def _widths(tile: int, width: float) -> list[int]:
 
 
 def start(module: nn.Module) -> None:
-    """Weights ~ N(0, 0.02²), gains of batch norm ~ N(1, 0.02²) (section 4)."""
+    """Weights ~ N(0, 0.02²), gains of batch norm ~ N(1, 0.02²) (section 4); of those that are spectrally normalised,
+    what is normalised."""
     if isinstance(module, nn.Conv2d | nn.ConvTranspose2d):
-        nn.init.normal_(module.weight, std=0.02)
+        # Setting the weight of a parametrised layer itself would change nothing: it is computed anew.
+        nn.init.normal_(next(p for name, p in module.named_parameters() if "weight" in name), std=0.02)
     elif isinstance(module, nn.BatchNorm2d):
         nn.init.normal_(module.weight, mean=1.0, std=0.02)
 

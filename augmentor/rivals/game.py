@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from typing import Protocol
 
 import torch
@@ -16,6 +17,9 @@ from augmentor.adversary.ema import average_into, averaged_copy, measured_into
 from augmentor.adversary.losses import LOSSES, GanLoss, over_judgements
 from augmentor.rivals.rival import Rival, SelfSupervised
 from augmentor.t2t.discriminator import Logits
+
+MEASURED = 64
+"""Batches, the last ones, whose conditions an averaged generator's batch norms are measured by."""
 
 DRIFT = 1e-3
 """Weight that keeps the Wasserstein critic's real logits near zero (Karras et al. 2018, appendix A.1)."""
@@ -58,6 +62,8 @@ class RivalGame(nn.Module):
         self.random = torch.Generator().manual_seed(seed)
         self.steps = 0
         self.images = 0
+        self.seen: deque[Tensor] = deque(maxlen=MEASURED)
+        self.measured = 0
 
     def play(self, batch: Batch) -> dict[str, float]:
         """A step of the discriminator, then a step of the generator; the losses of both."""
@@ -70,12 +76,30 @@ class RivalGame(nn.Module):
         half_life = min(self.published.half_life, self.published.ramp * self.images)
         average_into(self.average, self.generator, len(batch.shown), half_life)
         measured_into(self.average, self.generator)
+        self.seen.append(batch.conditions)
         return figures | {"augmentation": self.strength.probability}
 
     @torch.no_grad()
     def draw(self, noise: Tensor, conditions: Tensor) -> Tensor:
         """Noise (B, latent) and codes (B, K) -> images (B, C, H, W) of the averaged generator."""
+        if self.published.half_life and self.measured < self.steps:
+            self._measure()
         return self.average.eval()(noise, conditions)
+
+    def _measure(self) -> None:
+        """Measure what the averaged generator's batch norms see: those of the present one are of other weights. (The
+        authors of FastGAN leave theirs in training mode, and draw by the statistics of the very batch.)"""
+        norms = [module for module in self.average.modules() if isinstance(module, nn.BatchNorm2d)]
+        for norm in norms:
+            norm.reset_running_stats()
+            norm.momentum = None
+        random = torch.Generator().manual_seed(self.steps)
+        with torch.random.fork_rng():
+            torch.manual_seed(self.steps)
+            for conditions in self.seen if norms else ():
+                noise = torch.randn(len(conditions), self.generator.latent, generator=random)
+                self.average.train()(noise.to(conditions), conditions)
+        self.measured = self.steps
 
     def _tell(self, batch: Batch) -> dict[str, float]:
         conditions = batch.conditions

@@ -142,6 +142,36 @@ def test_only_a_rival_without_an_average_draws_from_its_last_weights(name: str) 
     assert same == (game.published.half_life == 0)
 
 
+def test_convolutions_start_small_whether_normalised_or_not() -> None:
+    for name in ("dcgan", "fastgan"):
+        with torch.random.fork_rng():
+            torch.manual_seed(0)
+            rival = RIVALS[name](3, 64, 0, 1 / 4)
+        for network in (rival.generator, rival.discriminator):
+            weights = [p for key, p in network.named_parameters() if p.ndim == 4 and p.numel() > 4000]
+            assert weights
+            for weight in weights:
+                assert weight.mean().abs() < 0.002 and weight.std() == pytest.approx(0.02, rel=0.1)
+
+
+def test_an_averaged_generator_is_drawn_from_by_its_own_statistics() -> None:
+    """Those of the present one are of other weights: where both differ, the spread of what is drawn told it."""
+    game = RivalGame(build(Case("fastgan", 1, 32, 3)), 0)
+    tiles = batch(Case("fastgan", 1, 32, 3))[torch.arange(16) % 2]
+    for _ in range(12):
+        game.play(tiles)
+    with torch.no_grad():
+        for weight in game.average.parameters():
+            weight.mul_(1.5)
+    codes = tiles.conditions.repeat(32, 1)
+    noise = torch.randn(len(codes), game.generator.latent, generator=torch.Generator().manual_seed(0))
+    drawn = game.draw(noise, codes)
+    with torch.no_grad(), torch.random.fork_rng():
+        by_batch = copy.deepcopy(game.average).train()(noise, codes)
+    assert (drawn - by_batch).square().mean().sqrt() < 0.15 * by_batch.std()
+    assert torch.equal(drawn, game.draw(noise, codes))
+
+
 @pytest.mark.parametrize("name", RIVALS)
 def test_the_discriminator_sees_nothing_where_the_real_tile_is_not_valid(name: str) -> None:
     case = Case(name, 1, 32, 0)
