@@ -61,10 +61,14 @@ class LatentPrior(nn.Module):
         """Fit to posteriors (N, latent) of N tiles: ridge regression on the conditions, then the covariances."""
         centre = means.mean(dim=0)
         centred = (means - centre).double()
-        design = self._design(codes).double()
+        columns = [each.double() for each in self._columns(codes)]
+        # Regressors less their means, so that a condition that is left out is left out at its mean.
+        less_means = torch.block_diag(centred.new_zeros(0, 0), *map(_less_means, columns))
+        design = torch.cat([centred[:, :0], *columns], dim=1) @ less_means
         gram = design.T @ design + RIDGE * torch.eye(design.shape[1]).to(design)
-        shifts = torch.linalg.solve(gram, design.T @ centred)
-        residual = centred - design @ shifts
+        fitted = torch.linalg.solve(gram, design.T @ centred)
+        shifts = less_means @ fitted
+        residual = centred - design @ fitted
         common = _covariance(residual)
         covariances = [_covariance(centred), common]
         for members in self._classes(codes).T:
@@ -96,12 +100,22 @@ class LatentPrior(nn.Module):
         return torch.cat([codes.new_zeros(len(codes), 0), *named], dim=1)
 
     def _design(self, codes: Tensor) -> Tensor:
-        """What latents are regressed on: for each condition 1 and its regressors, all zero where it is unknown."""
-        columns = [
+        """What latents are regressed on: the columns of all conditions beside each other."""
+        return torch.cat([codes[:, :0], *self._columns(codes)], dim=1)
+
+    def _columns(self, codes: Tensor) -> list[Tensor]:
+        """For each condition 1 and its regressors, all zero where it is unknown: (N, 1 + regressors)."""
+        return [
             code[:, :1] * torch.cat([code[:, :1], condition.regressors(code[:, 1:])], dim=1)
             for condition, code in zip(self.conditions, parts(self.conditions, codes), strict=True)
         ]
-        return torch.cat([codes.new_zeros(len(codes), 0), *columns], dim=1)
+
+
+def _less_means(columns: Tensor) -> Tensor:
+    """What columns (N, 1 + regressors) are multiplied by to have their means, where they are known, taken off."""
+    change = torch.eye(columns.shape[1]).to(columns)
+    change[0, 1:] = -columns[:, 1:].sum(dim=0) / columns[:, 0].sum().clamp(min=1)
+    return change
 
 
 def _covariance(centred: Tensor) -> Tensor:

@@ -153,6 +153,29 @@ def test_without_a_condition_the_prior_is_centred_on_all_tiles() -> None:
     torch.testing.assert_close(apart[1] - apart[0], torch.tensor([2.0, 0, -1]), atol=0.2, rtol=0)
 
 
+@pytest.mark.parametrize("known", [1.0, 0.7])
+def test_a_condition_that_is_left_out_is_left_out_at_its_mean(known: float) -> None:
+    """Conditions of independent values: given one of them, latents lie where those of such tiles do on the mean."""
+    random = torch.Generator().manual_seed(0)
+    finding = (torch.rand(4000, generator=random) < 0.2).long()
+    age = torch.randint(3, 11, (4000,), generator=random)
+    month = torch.randint(1, 6, (4000,), generator=random)
+    parts = [one_hot(FINDING, finding), told(AGE, *map(str, range(11)))[age], told(MONTH, *map(str, range(13)))[month]]
+    codes = [part * (torch.rand(4000, 1, generator=random) < known) for part in parts]
+    means = torch.stack([4.0 * finding + age, 0.3 * age.float() ** 2, torch.sin(torch.pi * month / 6) * 5], dim=1)
+    prior = LatentPrior(3, [FINDING, AGE, MONTH])
+    prior.fit(means, torch.zeros(4000, 3), torch.cat(codes, dim=1))
+    given = (
+        (FINDING, finding, 0, "none"),
+        (FINDING, finding, 1, "effusion"),
+        (AGE, age, 8, "8"),
+        (MONTH, month, 3, "3"),
+    )
+    for condition, values, value, name in given:
+        asked = encode([FINDING, AGE, MONTH], {condition.name: name})[None]
+        torch.testing.assert_close(prior.mean(asked)[0], means[values == value].mean(dim=0), atol=0.5, rtol=0)
+
+
 @pytest.mark.parametrize("conditions", [[], [FINDING], [FINDING, VIEW, AGE, MONTH, SAID]], ids=len)
 @pytest.mark.parametrize("count", [1, 2, 5])
 def test_fewer_tiles_than_latents_still_fit(count: int, conditions: list[Condition]) -> None:
