@@ -37,10 +37,9 @@ def augment(x: Tensor, probability: float, draws: Draws, transforms: Sequence[st
     if probability <= 0:
         return x
     for name in transforms:
-        chosen = draws.uniform(len(x)) < probability
-        if chosen.any():
-            picked = chosen.view(_per_sample(x)).to(x.device)
-            x = torch.where(picked, TRANSFORMS[name](x, draws), x)
+        # Drawn even where none is chosen: a batch in parts draws what the whole one does.
+        chosen = (draws.uniform(len(x)) < probability).view(_per_sample(x)).to(x.device)
+        x = torch.where(chosen, TRANSFORMS[name](x, draws), x)
     return x
 
 

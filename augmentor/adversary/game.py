@@ -119,6 +119,7 @@ class Game(nn.Module):
             ValueError: if the batch is not a whole number of groups, which would mix real and fake.
         """
         shares = self._asked(batch)
+        self.tell.set_rate(self.rules.discriminator_rate * self.slowed)
         return self._tell_apart(shares, self._unheld)[0]
 
     def play(self, batch: Batch) -> dict[str, float]:
@@ -311,8 +312,7 @@ class Game(nn.Module):
         real_image, fake_image, real, fake = self.team.gather(torch.cat(verdicts, dim=1))
         if self.rules.augmentation_adapts:
             self.strength.observe(real_image, fake_image)
-        if self.rules.penalty_adapts:
-            self.gamma.observe(real, fake)
+        self.gamma.observe(real, fake, follow=self.rules.penalty_adapts)
         state = {
             "outranked": self.gamma.outranked,
             "augmentation": self.strength.probability,

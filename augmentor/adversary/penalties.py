@@ -76,10 +76,12 @@ class AdaptivePenalty:
     def gamma(self) -> float:
         return self.base * self.factor
 
-    def observe(self, real: Tensor, fake: Tensor) -> None:
-        """Take in the verdicts (B,) of one step's pairs."""
+    def observe(self, real: Tensor, fake: Tensor, *, follow: bool = True) -> None:
+        """Take in the verdicts (B,) of one step's pairs, and ``follow`` them."""
         now = (real > fake).float().mean().item()
         self.outranked = self.MEMORY * self.outranked + (1 - self.MEMORY) * now
+        if not follow:
+            return
         if self.outranked > self.SURE:
             self.factor = min(self.factor * self.PACE, self.MOST)
         elif self.outranked < self.UNSURE:

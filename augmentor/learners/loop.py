@@ -77,6 +77,8 @@ class Course:
         self.watch = Watch()
         self.seen = 0
         self.back = 0
+        # How often the way led back to the same checkpoint, whose rates are those before it did.
+        self.again = 0
         self.clocks = Clocks()
         self.curves: Curves | None = None
 
@@ -163,8 +165,9 @@ class Course:
             self._fail(f"{where}{again}", "see log.jsonl; lower game.generator_rate, or give more images")
         if answer == "roll_back":
             self.back += 1
+            self.again += 1
             self._restore()
-        if answer != "say":
+        for _ in range({"say": 0, "slow_down": 1, "roll_back": self.again}[answer]):
             self.learner.slow_down()
         done = {
             "say": "",
@@ -194,6 +197,7 @@ class Course:
         raise TrainingFailed(found, where=self.run.folder, do=do)
 
     def _keep(self) -> None:
+        self.again = 0
         if not self.leads:
             return
         if self.seen:

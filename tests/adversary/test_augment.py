@@ -21,6 +21,7 @@ from augmentor.adversary.augment import (
 )
 from augmentor.adversary.draws import Draws
 from augmentor.adversary.rules import Rules
+from augmentor.together.team import Part
 
 SHAPES = [(6, 1, 32, 32), (5, 13, 16, 24), (4, 3, 64, 32), (4, 2, 8, 16, 16), (3, 1, 16, 8, 24)]
 
@@ -58,6 +59,19 @@ def test_augmentation_keeps_the_shape_follows_its_generator_and_lets_gradients_t
     (slope,) = torch.autograd.grad(first.square().sum(), x)
     assert slope.isfinite().all()
     assert (slope != 0).float().mean() > 0.5
+
+
+@pytest.mark.parametrize("probability", [0.02, 0.3, 1.0])
+@pytest.mark.parametrize("parts", [2, 4])
+def test_parts_of_a_batch_are_changed_as_the_whole_is(probability: float, parts: int) -> None:
+    x, names = torch.randn(8, 1, 16, 16), EVERYWHERE + TURNING
+    for seed in range(20):
+        whole = seeded(seed)
+        expected = augment(x, probability, whole, names)
+        for rows in torch.arange(8).split(8 // parts):
+            draws = Draws(torch.Generator().manual_seed(seed), Part(int(rows[0]), len(rows), 8))
+            assert torch.equal(augment(x[rows], probability, draws, names), expected[rows])
+            assert torch.equal(draws.random.get_state(), whole.random.get_state())
 
 
 @pytest.mark.parametrize("probability", [0.1, 0.5, 0.9])

@@ -455,7 +455,8 @@ def test_the_penalty_follows_the_game_unless_it_is_fixed() -> None:
         game.gamma.outranked = 0.99
         figures = play(game, ["judge", "judge"])
         assert (figures[1]["gamma"] > figures[0]["gamma"] > 0) == moves
-        assert (figures[0]["outranked"] != 0.99) == moves
+        # What the alarm of a discriminator that always wins goes by.
+        assert figures[0]["outranked"] != 0.99
 
 
 @pytest.mark.parametrize("context", [0, 3])

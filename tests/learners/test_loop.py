@@ -235,6 +235,20 @@ def test_what_goes_wrong_every_time_is_given_up_with_the_last_good_networks(tmp_
     assert walk.path.count(400) == BACK + 1
 
 
+@pytest.mark.parametrize("slow_enough", [0.5, 0.25, 0.125])
+def test_each_time_that_the_way_leads_back_rates_are_half_of_those_that_failed(
+    tmp_path: Path, slow_enough: float
+) -> None:
+    walk = Walk(trouble=lambda walk, seen: math.nan if seen == 408 and walk.rate > slow_enough else 0.0)
+    run, _ = walked(tmp_path, walk)
+    assert walk.rate == slow_enough and state(run)["state"] == "finished"
+    # A checkpoint that was kept since has the lower rates.
+    bearable = {168: 0.5, 408: 0.25}
+    later = Walk(trouble=lambda walk, seen: math.nan if walk.rate > bearable.get(seen, 1) else 0.0)
+    walked(tmp_path / "later", later)
+    assert later.rate == 0.25
+
+
 @pytest.mark.parametrize(
     ("health", "looks", "rate", "back"),
     [
