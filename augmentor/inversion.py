@@ -25,12 +25,12 @@ from augmentor.networks import load_generator, load_inference
 from augmentor.run import Facts, Run
 from augmentor.sampling import check_conditions, to_physical
 from augmentor.segmentation import to_channels
-from augmentor.t2t.conditioning import encode
+from augmentor.t2t.conditioning import encode, parts
 from augmentor.t2t.generator import Generator
 from augmentor.t2t.inference import Inference
 
 RATE = 0.05
-"""Step of the refinement, in the latents' own spread."""
+"""Step of the refinement, in units of the latents."""
 
 
 @dataclass(frozen=True)
@@ -108,9 +108,12 @@ class Inversion:
         """From one image (``at`` 0) to another (1); beyond these it extrapolates.
 
         Latents turn on a sphere in the prior's own units, so that what lies between is as typical as the ends
-        (White 2016); condition codes go straight, so that dates and ages pass through what lies between.
+        (White 2016). Condition codes pass through what lies between: ages straight, months the shorter way round the
+        year; of two texts the nearer one is asked for.
         """
-        codes = torch.lerp(first.codes, second.codes, at)
+        ends = (parts(self.facts.conditions, points.codes) for points in (first, second))
+        every = [condition.between(*pair, at) for condition, *pair in zip(self.facts.conditions, *ends, strict=True)]
+        codes = torch.cat([first.codes[:, :0], *every], dim=1)
         a, b = (self.generator.prior.noise(points.latents, points.codes) for points in (first, second))
         directions = (a / a.norm(dim=1, keepdim=True)) * (b / b.norm(dim=1, keepdim=True))
         angle = directions.sum(dim=1, keepdim=True).clamp(-0.9999, 0.9999).arccos()

@@ -37,7 +37,8 @@ from augmentor.t2t.presets import Preset
 from augmentor.together.team import ALONE, Tally
 
 PENALTY_EVERY = 4
-"""The gradient penalty runs on every 4th step at 4 times the weight (lazy regularisation, StyleGAN2)."""
+"""The gradient penalty runs on every 4th step at 4 times the weight (lazy regularisation, StyleGAN2). What Muon steps
+without momentum, it outweighs on one step in four at most."""
 
 RECONSTRUCT_EVERY = 2
 """In play the reconstruction runs on every 2nd step at twice the weight, lazily like the penalty."""

@@ -48,6 +48,10 @@ class Condition(ABC):
         """What a latent is regressed on, (B, size - 1) -> (B, n): for most kinds the code itself."""
         return code
 
+    def between(self, first: Tensor, second: Tensor, at: float) -> Tensor:
+        """From one code (B, size), ``at`` 0, to another, at 1: for most kinds straight."""
+        return torch.lerp(first, second, at)
+
     def encode(self, value: str | None) -> list[float]:
         """The code of a value; zeros for None."""
         return [0.0] * self.size if value is None else [1.0, *self.numbers(value)]
@@ -110,6 +114,14 @@ class CycleCondition(Condition):
         angle = 2 * math.pi * number(self.name, value) / self.period
         return [f(k * angle) for k in range(1, HARMONICS + 1) for f in (math.sin, math.cos)]
 
+    def between(self, first: Tensor, second: Tensor, at: float) -> Tensor:
+        """Along the cycle, the shorter way round; straight where one of both is unknown."""
+        start, end = (torch.atan2(code[:, 1], code[:, 2]) for code in (first, second))
+        angle = start + at * (torch.remainder(end - start + math.pi, 2 * math.pi) - math.pi)
+        turned = [f(k * angle) for k in range(1, HARMONICS + 1) for f in (torch.sin, torch.cos)]
+        known = (first[:, :1] * second[:, :1]) > 0
+        return torch.where(known, torch.stack([torch.ones_like(angle), *turned], 1), torch.lerp(first, second, at))
+
     def embedder(self, width: int) -> nn.Module:
         return nn.Linear(2 * HARMONICS, width)
 
@@ -127,6 +139,10 @@ class TextCondition(Condition):
     def numbers(self, value: str) -> Sequence[float]:
         said = value.encode()[: self.length]
         return [*(float(byte + 1) for byte in said), *[0.0] * (self.length - len(said))]
+
+    def between(self, first: Tensor, second: Tensor, at: float) -> Tensor:
+        """The nearer one: nothing lies between two texts."""
+        return first if at < 0.5 else second
 
     def embedder(self, width: int) -> nn.Module:
         return TextEncoder(self.length, width)

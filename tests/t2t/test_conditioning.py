@@ -111,6 +111,38 @@ def test_a_cycle_comes_round_again_and_not_before(period: float, value: float) -
     assert (once - half).abs().max() > 0.5
 
 
+@pytest.mark.parametrize(
+    ("condition", "first", "second", "at", "passed"),
+    [
+        (AGE, "20", "60", 0.25, "30"),
+        (AGE, "20", "60", 1.5, "80"),
+        (MONTH, "1", "5", 0.5, "3"),
+        (MONTH, "11", "2", 1 / 3, "12"),
+        (MONTH, "2", "11", 1 / 3, "1"),
+        (MONTH, "1", "2", 3.0, "4"),
+        (SAID, "clear", "opaque", 0.49, "clear"),
+        (SAID, "clear", "opaque", 6.0, "opaque"),
+    ],
+)
+def test_what_lies_between_two_values_is_a_value(
+    condition: Condition, first: str, second: str, at: float, passed: str
+) -> None:
+    ends = (encode([condition], {condition.name: value})[None] for value in (first, second))
+    found = condition.between(*ends, at)
+    torch.testing.assert_close(found[0], encode([condition], {condition.name: passed}), atol=1e-5, rtol=0)
+
+
+@pytest.mark.parametrize("condition", KINDS, ids=name)
+def test_between_a_value_and_itself_or_nothing_known(condition: Condition) -> None:
+    known, unknown = encode([condition], VALUES)[None], torch.zeros(1, condition.size)
+    for at in (0.0, 0.3, 1.0):
+        torch.testing.assert_close(condition.between(known, known, at), known, atol=1e-5, rtol=0)
+        assert torch.equal(condition.between(unknown, unknown, at), unknown)
+    assert torch.equal(condition.between(known, unknown, 0.0), known)
+    assert torch.equal(condition.between(known, unknown, 1.0), unknown)
+    Conditioner([condition], 8)(condition.between(known, unknown, 0.4))
+
+
 @pytest.mark.parametrize("condition", KINDS, ids=name)
 def test_a_condition_goes_through_a_record_of_plain_values(condition: Condition) -> None:
     again = from_record(json.loads(json.dumps(as_record(condition))))
