@@ -19,7 +19,7 @@ from augmentor.rivals.rival import Rival, SelfSupervised
 from augmentor.t2t.discriminator import Logits
 
 MEASURED = 64
-"""Batches, the last ones, whose conditions an averaged generator's batch norms are measured by."""
+"""Batches, the last ones, whose conditions a generator's batch norms are measured by before it is drawn from."""
 
 DRIFT = 1e-3
 """Weight that keeps the Wasserstein critic's real logits near zero (Karras et al. 2018, appendix A.1)."""
@@ -82,13 +82,13 @@ class RivalGame(nn.Module):
     @torch.no_grad()
     def draw(self, noise: Tensor, conditions: Tensor) -> Tensor:
         """Noise (B, latent) and codes (B, K) -> images (B, C, H, W) of the averaged generator."""
-        if self.published.half_life and self.measured < self.steps:
+        if self.measured < self.steps:
             self._measure()
         return self.average.eval()(noise, conditions)
 
     def _measure(self) -> None:
-        """Measure what the averaged generator's batch norms see: those of the present one are of other weights. (The
-        authors of FastGAN leave theirs in training mode, and draw by the statistics of the very batch.)"""
+        """Measure what the averaged generator's batch norms see: what they saw in training was made by other weights.
+        (The authors of DCGAN's and FastGAN's released code draw by the statistics of the very batch.)"""
         norms = [module for module in self.average.modules() if isinstance(module, nn.BatchNorm2d)]
         for norm in norms:
             norm.reset_running_stats()

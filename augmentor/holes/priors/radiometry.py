@@ -33,7 +33,6 @@ def _smooth(planes: Values, reach: float) -> Values:
     each, (height, width) = max(1, int(reach / FINE)), planes.shape[1:]
     whole = np.pad(planes, ((0, 0), (0, -height % each), (0, -width % each)), mode="edge")
     coarse = np.asarray(sum(whole[:, down::each, right::each] for down, right in np.ndindex(each, each))) / each**2
-    last = np.ascontiguousarray(np.moveaxis(coarse, 0, -1))
-    smooth = cv2.GaussianBlur(last, (0, 0), reach / each, borderType=cv2.BORDER_REPLICATE)
-    made = np.asarray(cv2.resize(smooth, whole.shape[:0:-1], interpolation=cv2.INTER_CUBIC))
-    return np.asarray(np.moveaxis(made.reshape(*whole.shape[1:], -1), -1, 0)[:, :height, :width])
+    smooth = [cv2.GaussianBlur(plane, (0, 0), reach / each, borderType=cv2.BORDER_REPLICATE) for plane in coarse]
+    made = [cv2.resize(plane, whole.shape[:0:-1], interpolation=cv2.INTER_CUBIC) for plane in smooth]
+    return np.stack(made)[:, :height, :width]
