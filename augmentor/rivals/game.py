@@ -88,7 +88,7 @@ class RivalGame(nn.Module):
 
     def _measure(self) -> None:
         """Measure what the averaged generator's batch norms see: what they saw in training was made by other weights.
-        (The authors of DCGAN's and FastGAN's released code draw by the statistics of the very batch.)"""
+        (FastGAN's released code draws by the statistics of the very batch.)"""
         norms = [module for module in self.average.modules() if isinstance(module, nn.BatchNorm2d)]
         for norm in norms:
             norm.reset_running_stats()
