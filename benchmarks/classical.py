@@ -1,4 +1,4 @@
-"""How other tools fill a hole in one image from its own surroundings."""
+"""How others fill a hole: from other slices or dates, or, in one image, from its own surroundings."""
 
 from __future__ import annotations
 
@@ -14,6 +14,10 @@ from skimage.restoration import inpaint_biharmonic
 from augmentor.holes.priors import harmonic
 
 Plane = NDArray[Any]
+
+BESIDE = {"stack": ("linear", "nearest", "median", "seasonal"), "volume": ("linear", "cubic", "nearest")}
+"""Names in ``augmentor.holes.priors.ALONG`` of answers from other slices or dates, by the kind of a scene."""
+
 COUNTS = 65535.0
 RADIUS = 5
 """Pixels that OpenCV's methods look at around each."""

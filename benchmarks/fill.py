@@ -34,7 +34,7 @@ from augmentor.filling.show import filled_scene
 from augmentor.holes.priors import ALONG
 from augmentor.measures.filling import closeness, spectral_angle
 from benchmarks import fill_cases, fill_masked, fill_pictures, fill_tables
-from benchmarks.classical import INSIDE
+from benchmarks.classical import BESIDE, INSIDE
 from benchmarks.fill_cases import Build, Case
 from benchmarks.machine import machine
 from data_adapters.naming import named_beside
@@ -45,9 +45,6 @@ TABLES = ROOT / "docs/benchmarks/fill.md"
 PICTURES = ROOT / "docs/pictures"
 
 Values = NDArray[Any]
-
-BESIDE = {"volume": ("linear", "cubic", "nearest"), "stack": ("linear", "nearest", "median", "seasonal"), "raster": ()}
-"""Classical answers from other slices or dates, by the kind of a scene."""
 
 
 def figures(made: Values, case: Case) -> dict[str, Any]:
@@ -71,7 +68,7 @@ def classical(case: Case) -> Iterator[tuple[str, Values]]:
     # Nodata tells nobody anything, and is no rim to fill from.
     values = np.where(known, pixels.values, 0).astype(np.float64)
     holed = [int(index) for index in np.flatnonzero(case.hole.any(axis=(1, 2)))]
-    for name in BESIDE[case.scene.kind]:
+    for name in BESIDE.get(case.scene.kind, ()):
         answers = {index: ALONG[name](values, known, case.scene.grid.positions, index)[0] for index in holed}
         yield name, put_into(case, answers)
     if case.scene.kind != "stack" and known[holed].any():

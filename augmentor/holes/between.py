@@ -13,11 +13,15 @@ from data_adapters.between import Between
 
 def unseen(scene: Scene, covered: Holes | None = None) -> tuple[int, ...]:
     """The slices or dates of a scene that show nothing that is not ``covered``."""
-    shown = np.zeros(scene.shape[1], dtype=bool)
-    for window in windows(*scene.shape[2:], AT_ONCE, 0.0):
-        seen = scene.read(0, scene.shape[1], window).valid
-        shown |= (seen & ~covered.hidden(window) if covered else seen).any(axis=(0, 2, 3))
+    places = windows(*scene.shape[2:], AT_ONCE, 0.0)
+    shown = np.any([_seen(scene, covered, place).any(axis=(0, 2, 3)) for place in places], axis=0)
     return tuple(np.flatnonzero(~shown).tolist())
+
+
+def _seen(scene: Scene, covered: Holes | None, window: Window) -> Mask:
+    """What a window shows that is not covered, (C, S, h, w)."""
+    valid = np.array(scene.read(0, scene.shape[1], window).valid)
+    return valid & ~covered.hidden(window) if covered else valid
 
 
 def never_acquired(scene: Between, covered: Holes | None = None) -> Holes:
@@ -28,9 +32,9 @@ def never_acquired(scene: Between, covered: Holes | None = None) -> Holes:
     """
 
     def known(window: Window) -> Mask:
-        seen = np.array(scene.scene.read(0, scene.scene.shape[1], window).valid)
+        seen = _seen(scene.scene, covered, window)
         seen[:, scene.lacking] = False
-        return seen & ~covered.hidden(window) if covered else seen
+        return seen
 
     def made(window: Window) -> Mask:
         holes = np.zeros((scene.shape[0], scene.shape[1], window.height, window.width), dtype=bool)
