@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import cv2
@@ -11,12 +11,38 @@ from numpy.typing import NDArray
 from rasterio.fill import fillnodata
 from skimage.restoration import inpaint_biharmonic
 
-from augmentor.holes.priors import harmonic
+from augmentor.holes.priors import ALONG, Mask, Prior, Values, harmonic, linear
 
 Plane = NDArray[Any]
 
-BESIDE = {"stack": ("linear", "nearest", "median", "seasonal"), "volume": ("linear", "cubic", "nearest")}
-"""Names in ``augmentor.holes.priors.ALONG`` of answers from other slices or dates, by the kind of a scene."""
+
+def a_line_a_band(values: Values, known: Mask, positions: Sequence[float], index: int) -> tuple[Values, Mask]:
+    """Linear interpolation between dates, each band then brought to the date's own by one line (least squares on what
+    both show): the usual relative radiometric normalisation."""
+    found, said = linear(values, known, positions, index)
+    both = known[index] & said
+    if both.sum() > 1:
+        own = values[:, index]
+        lines = [np.polyfit(band[both], target[both], 1) for band, target in zip(found, own, strict=True)]
+        found = np.stack([np.polyval(line, band) for line, band in zip(lines, found, strict=True)])
+    return found, said
+
+
+def everywhere(prior: Prior, values: Values, known: Mask, positions: Sequence[float], index: int) -> Values:
+    """A prior's answer; where no other slice or date says anything, the plane's own surroundings say it."""
+    found, said = prior(values, known, positions, index)
+    own = np.where(known[index], values[:, index], found)
+    return np.where(said, found, harmonic(own, ~known[index] & ~said))
+
+
+BLIND = {"stack": ("linear", "nearest", "median", "seasonal"), "volume": ("linear", "cubic", "nearest")}
+"""Names in ``augmentor.holes.priors.ALONG`` of answers that look at nothing of the slice or date itself, by the kind of
+a scene."""
+
+BESIDE: dict[str, dict[str, Prior]] = {kind: {name: ALONG[name] for name in names} for kind, names in BLIND.items()}
+"""All answers from other slices or dates."""
+
+BESIDE["stack"]["linear, a line a band"] = a_line_a_band
 
 COUNTS = 65535.0
 RADIUS = 5

@@ -10,9 +10,9 @@
     python -m benchmarks.fill table
 
 Parts of real files are left out, and the rest is given to `augmentor fill` as a user would, without a trained run but
-for ``trained``: it learns on the very file. Nothing that is judged is in the file. A case whose record is in
-docs/benchmarks/fill.jsonl is not run again unless ``--again``; ``table`` writes docs/benchmarks/fill.md from the
-records.
+for ``trained``: it learns on the very file. What is judged is not in the file, or lies under its mask. A case whose
+record is in docs/benchmarks/fill.jsonl is not run again unless ``--again``; ``table`` writes docs/benchmarks/fill.md
+from the records.
 """
 
 from __future__ import annotations
@@ -31,10 +31,9 @@ from numpy.typing import NDArray
 
 from augmentor.fill import fill
 from augmentor.filling.show import filled_scene
-from augmentor.holes.priors import ALONG
 from augmentor.measures.filling import closeness, spectral_angle
 from benchmarks import fill_cases, fill_masked, fill_pictures, fill_tables
-from benchmarks.classical import BESIDE, INSIDE
+from benchmarks.classical import BESIDE, INSIDE, everywhere
 from benchmarks.fill_cases import Build, Case
 from benchmarks.machine import machine
 from data_adapters.naming import named_beside
@@ -68,10 +67,9 @@ def classical(case: Case) -> Iterator[tuple[str, Values]]:
     # Nodata tells nobody anything, and is no rim to fill from.
     values = np.where(known, pixels.values, 0).astype(np.float64)
     holed = [int(index) for index in np.flatnonzero(case.hole.any(axis=(1, 2)))]
-    for name in BESIDE.get(case.scene.kind, ()):
-        answers = {index: ALONG[name](values, known, case.scene.grid.positions, index)[0] for index in holed}
-        yield name, put_into(case, answers)
-    if case.scene.kind != "stack" and known[holed].any():
+    for name, prior in BESIDE.get(case.scene.kind, {}).items():
+        yield name, put_into(case, {i: everywhere(prior, values, known, case.scene.grid.positions, i) for i in holed})
+    if known[holed].any():
         for name, inpaint in INSIDE.items():
             yield name, put_into(case, {index: inpaint(values[:, index], ~known[index]) for index in holed})
 

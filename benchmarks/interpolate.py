@@ -30,7 +30,7 @@ from augmentor.holes.find import masked
 from augmentor.holes.priors import ALONG
 from augmentor.interpolate import interpolate
 from augmentor.report.pictures import sheet, visible
-from benchmarks.classical import BESIDE
+from benchmarks.classical import BLIND
 from benchmarks.machine import machine
 from data_adapters import Scene, open_scenes
 
@@ -77,7 +77,7 @@ def figures(made: Values, truth: Values, where: NDArray[np.bool_]) -> dict[str, 
 def classical(scene: Scene, known: NDArray[np.bool_], index: int) -> Iterator[tuple[str, Values]]:
     """What classical methods make of slice ``index`` by the others."""
     values = np.where(known, scene.read(0, scene.shape[1]).values, 0).astype(np.float64)
-    for name in BESIDE[scene.kind]:
+    for name in BLIND[scene.kind]:
         yield name, ALONG[name](values, known, scene.grid.positions, index)[0]
 
 
@@ -191,7 +191,7 @@ def slices(data: Path) -> None:
 def table() -> None:
     """Print the records."""
     rows = [json.loads(line) for line in RECORDS.read_text().splitlines()]
-    for kind, names in BESIDE.items():
+    for kind, names in BLIND.items():
         of_kind = [row for row in rows if names[-1] in row and ("seasonal" in row) == (kind == "stack")]
         for measure in ("error", "ndvi"):
             if not of_kind or measure not in of_kind[0]["augmentor"]:

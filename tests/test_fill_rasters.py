@@ -130,3 +130,49 @@ def test_a_hole_too_deep_is_refused_before_anything_is_learned(tmp_path: Path, m
     monkeypatch.setattr(import_module("augmentor.fill"), "choose", learned)
     with pytest.raises(TooLittleContext, match=f"within {REACH} pixels"):
         fill(source, tmp_path / "out.tif")
+
+
+def rastered(folder: Path, dates: list[NDArray[Any]]) -> Path:
+    """One raster, or a folder of as many dates."""
+    if len(dates) == 1:
+        return write(folder / "scene.tif", dates[0])
+    (folder / "dates").mkdir()
+    for day, bands in enumerate(dates, 1):
+        write(folder / f"dates/S2_2020-05-0{day}.tif", bands)
+    return folder / "dates"
+
+
+@pytest.mark.parametrize("dates", [1, 3])
+def test_a_hole_across_blocks_is_filled_as_in_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, dates: int) -> None:
+    rows, columns = np.mgrid[:SIDE, :SIDE]
+    light = [400 * columns / SIDE, 300 * rows / SIDE, -200 * columns / SIDE]
+    source = rastered(tmp_path, [(ground("float32") * 10 + each).astype(np.float32) for each in light[:dates]])
+    hole = np.hypot(rows - 140, columns - 150) < 60
+    mask = write(tmp_path / "mask.tif", hole[None].astype(np.uint8))
+    if dates > 1:
+        (tmp_path / "masks").mkdir()
+        mask = mask.rename(tmp_path / "masks/S2_2020-05-02.tif")
+        for day in (1, 3):
+            write(tmp_path / f"masks/S2_2020-05-0{day}.tif", np.zeros((1, SIDE, SIDE), np.uint8))
+        mask = mask.parent
+    made = []
+    for side in (1024, 150):
+        monkeypatch.setattr(import_module("augmentor.filling.blocks"), "SIDES", (side, side))
+        filled = fill(source, tmp_path / f"out{side}{'' if dates > 1 else '.tif'}", mask=mask, prior_only=True)
+        path = tmp_path / (f"out{side}/S2_2020-05-02.tif" if dates > 1 else f"out{side}.tif")
+        assert path in filled.files
+        with rasterio.open(path) as data:
+            made.append(data.read())
+    whole, parts = made
+    np.testing.assert_allclose(parts[:, hole], whole[:, hole], atol=0.01 * np.ptp(whole))
+
+
+def test_a_hole_as_wide_as_what_a_block_shows_is_filled(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A band of hole that covers blocks and their margins, though nowhere far from what is observed."""
+    blocks = import_module("augmentor.filling.blocks")
+    for name, value in {"SIDES": (40, 40), "MARGIN": 8, "REACH": 60}.items():
+        monkeypatch.setattr(blocks, name, value)
+    hole = np.zeros((SIDE, SIDE), bool)
+    hole[:110, 100:200] = True
+    source, mask = write(tmp_path / "scene.tif", ground("float32")), write(tmp_path / "m.tif", hole[None].astype("u1"))
+    assert fill(source, tmp_path / "out.tif", mask=mask, prior_only=True).pixels == hole.sum()

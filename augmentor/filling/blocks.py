@@ -28,7 +28,7 @@ REACH = 288
 """Pixels from what is observed, in any slice or date, beyond which nothing is made up."""
 
 MARGIN = 32
-"""Pixels read around a block, so that a hole is filled from all sides."""
+"""Pixels corrected around a block, so that a network sees what lies beside it."""
 
 Made = tuple[Patch, NDArray[np.float64]]
 """Rebuilt pixels, and half of the interval of each, in physical units."""
@@ -42,19 +42,26 @@ def anything(view: View) -> bool:
 def check_reach(view: View) -> None:
     """Raise TooLittleContext if nothing is observed near a part of the holes. Only blocks with holes are read."""
     for block in _blocks(view):
-        made = view.holes(block)
-        if not made.any():
+        # Mostly something is observed in the block itself, and no more of the scene need be read.
+        if not all(_out_of_reach(view, block, around) for around in (MARGIN, REACH)):
             continue
-        wide, inner = widened(block, MARGIN, view.scene.shape[2:])
-        near = np.asarray(view.load(wide).known.any(axis=0))
-        far = distance_transform_edt(~near)[inner] if near.any() else np.inf
-        if np.any(made.any(axis=(0, 1)) & (far > REACH)):
-            raise TooLittleContext(
-                f"nothing is observed within {REACH} pixels of a part of rows {block.row} to "
-                f"{block.row + block.height}, columns {block.column} to {block.column + block.width}",
-                where=view.scene.path,
-                do="give a smaller mask, or a stack with other dates",
-            )
+        raise TooLittleContext(
+            f"nothing is observed within {REACH} pixels of a part of rows {block.row} to "
+            f"{block.row + block.height}, columns {block.column} to {block.column + block.width}",
+            where=view.scene.path,
+            do="give a smaller mask, or a stack with other dates",
+        )
+
+
+def _out_of_reach(view: View, block: Window, around: int) -> bool:
+    """Whether a part of the holes in a block is too far from what is observed in it and so many pixels around."""
+    made = view.holes(block)
+    if not made.any():
+        return False
+    wide, inner = widened(block, around, view.scene.shape[2:])
+    near = np.asarray(view.load(wide).known.any(axis=0))
+    far = distance_transform_edt(~near)[inner] if near.any() else np.inf
+    return bool(np.any(made.any(axis=(0, 1)) & (far > REACH)))
 
 
 def rebuilt(view: View, answer: Answer, at_ends: AtEnds | None) -> Iterator[Made]:
@@ -85,11 +92,14 @@ def _block(view: View, answer: Answer, at_ends: AtEnds | None, block: Window, fr
     if not len(wanted):
         return
     wide, inner = widened(block, MARGIN, view.scene.shape[2:])
-    seen = view.load(wide)
+    whole, cut = widened(wide, _beyond(view, holes), view.scene.shape[2:])
+    everything = view.load(whole)
+    seen = everything.part(*cut)
     known = seen.known
     near = np.asarray(known.any(axis=0))
     for index in map(int, wanted):
-        context = look(seen, index, ~known[index], match=not view.volume, prior=answer.prior)
+        hole = ~everything.known[index]
+        context = look(everything, index, hole, match=not view.volume, prior=answer.prior).part(*cut)
         found = answer(context)
         if at_ends:
             own = next(volume for volume in volumes(view.scene) if index < volume.stop)
@@ -99,3 +109,13 @@ def _block(view: View, answer: Answer, at_ends: AtEnds | None, block: Window, fr
         # What no slice shows, as the corners around a CT's circle, is no part of the patient, nor of a new slice.
         shown = near[inner] if view.volume and holes[:, index].all() else True
         yield Patch(index, block, values_made, made[:, index] & shown), half
+
+
+def _beyond(view: View, holes: Mask) -> int:
+    """Pixels that are looked at farther around a block with ``holes`` (C, S, h, w) than its margin.
+
+    A hole that reaches across the border is filled from its own surroundings on all sides in both blocks, so that no
+    seam shows. Slices beside each other have all that they need in each pixel.
+    """
+    rim = (holes[..., 0, :], holes[..., -1, :], holes[..., 0], holes[..., -1])
+    return REACH if not view.volume and any(side.any() for side in rim) else 0

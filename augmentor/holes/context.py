@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from scipy.ndimage import distance_transform_edt
 
 from augmentor.holes.column import Column
-from augmentor.holes.priors import Mask, Values, along, between, harmonic, matched, neighbours
+from augmentor.holes.priors import Mask, Values, along, between, harmonic, matched, neighbours, surroundings
 
 REACHES = (1.0, 3.0, 9.0, 27.0)
 """Pixels within which a slice's own surroundings are looked at where no other slice tells anything: four views of
@@ -78,8 +78,7 @@ def look(column: Column, index: int, hole: Mask, *, match: bool, prior: str = "l
 def _around(target: Values, clear: Mask) -> list[tuple[Values, NDArray[Any]]]:
     """What a slice's own clear pixels say of the others, from near to far, and how far those are."""
     rim = distance_transform_edt(~clear) if clear.any() else np.full(clear.shape, np.inf)
-    blank = np.zeros_like(target)
-    return [(matched(blank, target, clear, reach), 1 - np.exp(-rim / (4 * reach))) for reach in REACHES]
+    return [(surroundings(target, clear, reach), 1 - np.exp(-rim / (4 * reach))) for reach in REACHES]
 
 
 def _distance(distance: Values, positions: Sequence[float]) -> NDArray[Any]:

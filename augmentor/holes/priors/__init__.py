@@ -18,7 +18,7 @@ from augmentor.holes.priors.inside import harmonic
 from augmentor.holes.priors.kinds import Prior, Values
 from augmentor.holes.priors.kriging import halfway, kriging
 from augmentor.holes.priors.named import ALONG, KRIGED, SUITED, along
-from augmentor.holes.priors.radiometry import matched
+from augmentor.holes.priors.radiometry import matched, surroundings
 from augmentor.holes.priors.variogram import Variogram, expected_error
 
 __all__ = [
@@ -46,4 +46,5 @@ __all__ = [
     "nearest",
     "neighbours",
     "seasonal",
+    "surroundings",
 ]
