@@ -15,7 +15,7 @@ from augmentor.holes.find import find
 from augmentor.measures.filling import spectral_angle
 from benchmarks import fill as bench
 from benchmarks import fill_masked, fill_tables
-from benchmarks.classical import BESIDE, INSIDE
+from benchmarks.classical import BESIDE, INSIDE, a_line_a_band, everywhere
 from benchmarks.fill_cases import Case
 from data_adapters import open_scenes, phantoms
 
@@ -96,3 +96,20 @@ def test_the_spectral_angle_is_that_between_spectra_however_bright(angle: float,
     made = factor * np.stack([truth[0] * np.cos(turned), truth[0] * np.sin(turned)])
     hole = np.ones((1, 4, 4), dtype=bool)
     assert spectral_angle(made, truth, hole) == pytest.approx(angle, abs=1e-4)
+
+
+def test_rivals_are_as_strong_as_a_careful_person_makes_them() -> None:
+    """A date in another light is answered rightly by a line a band, and ground that no date shows by its rim."""
+    ground = np.random.default_rng(0).normal(size=(2, 20, 24)) + 50
+    gain, offset = np.array([[0.5, 2.0], [-3.0, 7.0]])[..., None, None]
+    known = np.ones((2, 20, 24), dtype=bool)
+    known[0, 5:12, 6:15] = False
+    values = np.where(known, np.stack([gain * ground + offset, ground], axis=1), 0)
+    hole = ~known[0]
+    found, said = a_line_a_band(values, known, [0, 5], 0)
+    assert said.all()
+    np.testing.assert_allclose(found[:, hole], (gain * ground + offset)[:, hole])
+    known[1, 7:9, 8:11] = False
+    for prior in BESIDE["stack"].values():
+        answer = everywhere(prior, np.where(known, values, 0), known, [0, 5], 0)[:, hole & ~known[1]]
+        assert (answer > 15).all()
