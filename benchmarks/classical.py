@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from rasterio.fill import fillnodata
 from skimage.restoration import inpaint_biharmonic
 
-from augmentor.holes.priors import ALONG, Mask, Prior, Values, harmonic, linear
+from augmentor.holes.priors import ALONG, Mask, Prior, Values, completed, harmonic, linear
 
 Plane = NDArray[Any]
 
@@ -31,8 +31,7 @@ def a_line_a_band(values: Values, known: Mask, positions: Sequence[float], index
 def everywhere(prior: Prior, values: Values, known: Mask, positions: Sequence[float], index: int) -> Values:
     """A prior's answer; where no other slice or date says anything, the plane's own surroundings say it."""
     found, said = prior(values, known, positions, index)
-    own = np.where(known[index], values[:, index], found)
-    return np.where(said, found, harmonic(own, ~known[index] & ~said))
+    return completed(found, said, values[:, index], known[index])
 
 
 BLIND = {"stack": ("linear", "nearest", "median", "seasonal"), "volume": ("linear", "cubic", "nearest")}

@@ -95,8 +95,7 @@ def _block(view: View, answer: Answer, at_ends: AtEnds | None, block: Window, fr
     whole, cut = widened(wide, _beyond(view, holes), view.scene.shape[2:])
     everything = view.load(whole)
     seen = everything.part(*cut)
-    known = seen.known
-    near = np.asarray(known.any(axis=0))
+    near = np.asarray(seen.known.any(axis=0))
     for index in map(int, wanted):
         hole = ~everything.known[index]
         context = look(everything, index, hole, match=not view.volume, prior=answer.prior).part(*cut)

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from scipy.ndimage import distance_transform_edt
 
 from augmentor.holes.column import Column
-from augmentor.holes.priors import Mask, Values, along, between, harmonic, matched, neighbours, surroundings
+from augmentor.holes.priors import Mask, Values, along, between, completed, matched, neighbours, surroundings
 
 REACHES = (1.0, 3.0, 9.0, 27.0)
 """Pixels within which a slice's own surroundings are looked at where no other slice tells anything: four views of
@@ -58,11 +58,7 @@ def look(column: Column, index: int, hole: Mask, *, match: bool, prior: str = "l
     )
     if match and said.any():
         answer = matched(answer, target, clear & said)
-    if not said.all():
-        # Where no other slice knows anything, the slice's own surroundings answer.
-        own = np.where(clear, target, answer)
-        answer = np.where(said, answer, harmonic(own, ~clear & ~said))
-    answer = np.where(clear, target, answer).astype(np.float32)
+    answer = np.where(clear, target, completed(answer, said, target, clear)).astype(np.float32)
     sides = [side for pair in (near, beyond) for side in (pair[::2], pair[1::2])]
     views = [np.where(np.isfinite(distance), view, answer) for view, distance in sides]
     distances = [_distance(distance, positions) for _, distance in sides]

@@ -298,7 +298,7 @@ def test_detail_that_is_not_in_common_stays_away() -> None:
     """Of a date that shows something else, nothing is left but what lies around the hole."""
     ground, clear = spotted()
     other = np.random.default_rng(1).normal(size=ground.shape)
-    smooth = np.stack([plane * 0 + 2.0 for plane in ground])
+    smooth = np.full_like(ground, 2.0)
     made = matched(other, np.where(clear, smooth, np.nan), clear)
     np.testing.assert_allclose(made[:, ~clear], 2.0, atol=0.15)
     assert np.abs(matched(other, np.where(clear, ground, np.nan), clear) - harmonic(ground, ~clear)).mean() < 0.3

@@ -14,7 +14,7 @@ from augmentor.holes.priors.along import (
     neighbours,
     seasonal,
 )
-from augmentor.holes.priors.inside import harmonic
+from augmentor.holes.priors.inside import completed, harmonic
 from augmentor.holes.priors.kinds import Prior, Values
 from augmentor.holes.priors.kriging import halfway, kriging
 from augmentor.holes.priors.named import ALONG, KRIGED, SUITED, along
@@ -34,6 +34,7 @@ __all__ = [
     "Variogram",
     "along",
     "between",
+    "completed",
     "cubic",
     "expected_error",
     "halfway",

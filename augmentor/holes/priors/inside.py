@@ -13,6 +13,15 @@ from augmentor.holes.kinds import Mask
 from augmentor.holes.priors.kinds import Values
 
 
+def completed(answer: Values, said: Mask, target: Values, clear: Mask) -> Values:
+    """What other slices or dates answer (C, h, w) where they ``said`` anything (h, w); elsewhere ``harmonic``, from
+    that and from where the ``target`` itself is clear."""
+    if said.all():
+        return answer
+    own = np.where(clear, target, answer)
+    return np.where(said, answer, harmonic(own, ~clear & ~said))
+
+
 def harmonic(plane: Values, hole: Mask) -> Values:
     """Solve Laplace's equation in the hole of each channel (C, h, w), the rim as boundary, the frame free.
 

@@ -44,7 +44,8 @@ def matched(prior: Values, target: Values, clear: Mask) -> Values:
 def strength(prior: Values, target: Values, clear: Mask) -> Values:
     """How strong the detail of ``target`` is, in times of that of ``prior``: (C, 1, 1), by least squares on what is
     clear; 1 where nothing tells."""
-    own, asked = (np.where(clear, plane - surroundings(plane, clear, SMOOTH), 0) for plane in (prior, target))
+    both = np.concatenate([prior, target])
+    own, asked = np.split(np.where(clear, both - surroundings(both, clear, SMOOTH), 0), 2)
     squares = np.square(own).sum(axis=(1, 2))
     guess = FEW / max(1, int(clear.sum())) * squares + 1e-12
     found = ((own * asked).sum(axis=(1, 2)) + guess) / (squares + guess)
