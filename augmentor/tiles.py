@@ -80,8 +80,8 @@ def widened(window: Window, pixels: int, plane: Sequence[int]) -> tuple[Window, 
     top, left = max(0, window.row - pixels), max(0, window.column - pixels)
     bottom = min(plane[0], window.row + window.height + pixels)
     right = min(plane[1], window.column + window.width + pixels)
-    inner = Window(window.row - top, window.column - left, window.height, window.width)
-    return Window(top, left, bottom - top, right - left), inner.slices
+    wide = Window(top, left, bottom - top, right - left)
+    return wide, window.inside(wide)
 
 
 class Cut(NamedTuple):

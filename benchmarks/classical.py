@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 from rasterio.fill import fillnodata
+from scipy.interpolate import Akima1DInterpolator, PchipInterpolator
 from skimage.restoration import inpaint_biharmonic
 
-from augmentor.holes.priors import ALONG, Mask, Prior, Values, completed, harmonic, linear
+from augmentor.holes.priors import ALONG, Mask, Prior, Values, completed, harmonic, kriging, linear
 
 Plane = NDArray[Any]
 
@@ -28,6 +30,59 @@ def a_line_a_band(values: Values, known: Mask, positions: Sequence[float], index
     return found, said
 
 
+def through(
+    curve: type[Akima1DInterpolator | PchipInterpolator],
+    values: Values,
+    known: Mask,
+    positions: Sequence[float],
+    index: int,
+) -> tuple[Values, Mask]:
+    """One of SciPy's curves through all whole slices; linear at an end of them, and where they are fewer than two."""
+    there = [s for s in np.flatnonzero(known.all(axis=(1, 2))).tolist() if s != index]
+    if not there or not there[0] < index < there[-1]:
+        return linear(values, known, positions, index)
+    drawn = curve([positions[s] for s in there], values[:, there], axis=1)
+    return np.asarray(drawn(positions[index])), np.ones(known.shape[1:], dtype=bool)
+
+
+def along_flow(values: Values, known: Mask, positions: Sequence[float], index: int) -> tuple[Values, Mask]:
+    """The two nearest whole slices, each moved to where the missing one lies along OpenCV's optical flow (DIS, its
+    middle preset), and mixed by how near they are; linear at an end."""
+    there = [s for s in np.flatnonzero(known.all(axis=(1, 2))).tolist() if s != index]
+    if not there or not there[0] < index < there[-1]:
+        return linear(values, known, positions, index)
+    before, after = max(s for s in there if s < index), min(s for s in there if s > index)
+    part = (positions[index] - positions[before]) / (positions[after] - positions[before])
+    made = [_mixed(first, second, part) for first, second in zip(values[:, before], values[:, after], strict=True)]
+    return np.stack(made), np.ones(known.shape[1:], dtype=bool)
+
+
+def _mixed(first: Plane, second: Plane, part: float) -> Plane:
+    """What lies so far from the ``first`` (h, w) to the ``second``."""
+    ends = np.percentile([first, second], (1, 99.5))
+    scale = 255 / max(float(np.ptp(ends)), 1e-6)
+    one, other = (np.clip((plane - ends[0]) * scale, 0, 255).astype(np.uint8) for plane in (first, second))
+    flow = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_MEDIUM)
+    none = np.zeros((*first.shape, 2), np.float32)
+    forth, back = flow.calc(one, other, none.copy()), flow.calc(other, one, none.copy())
+    moved = [_moved(first, part * forth), _moved(second, (1 - part) * back)]
+    return (1 - part) * moved[0] + part * moved[1]
+
+
+def _moved(plane: Plane, by: Plane) -> Plane:
+    """A plane (h, w) moved along (h, w, 2), columns and rows."""
+    rows, columns = np.indices(plane.shape, dtype=np.float32)
+    places = columns - by[..., 0], rows - by[..., 1]
+    moved = cv2.remap(plane.astype(np.float32), *places, cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE)
+    return np.asarray(moved)
+
+
+def kriged(values: Values, known: Mask, positions: Sequence[float], index: int) -> tuple[Values, Mask]:
+    """Ordinary kriging; linear where the variogram does not tell."""
+    found, said = kriging(values, known, positions, index)
+    return (found, said) if said.all() else linear(values, known, positions, index)
+
+
 def everywhere(prior: Prior, values: Values, known: Mask, positions: Sequence[float], index: int) -> Values:
     """A prior's answer; where no other slice or date says anything, the plane's own surroundings say it."""
     found, said = prior(values, known, positions, index)
@@ -42,8 +97,17 @@ BESIDE: dict[str, dict[str, Prior]] = {kind: {name: ALONG[name] for name in name
 """All answers from other slices or dates."""
 
 BESIDE["stack"]["linear, a line a band"] = a_line_a_band
+BESIDE["volume"] |= {
+    "Akima": partial(through, Akima1DInterpolator),
+    "PCHIP": partial(through, PchipInterpolator),
+    "along the optical flow": along_flow,
+    "kriging": kriged,
+}
 
 COUNTS = 65535.0
+SMOOTHED = 30
+"""Times that GDAL's answer is smoothed; fewer were farther off in every scene."""
+
 RADIUS = 5
 """Pixels that OpenCV's methods look at around each."""
 
@@ -63,10 +127,11 @@ def _opencv(plane: Plane, hole: NDArray[np.bool_], method: int) -> Plane:
     return np.where(hole, painted, plane)
 
 
-def gdal(plane: Plane, hole: NDArray[np.bool_]) -> Plane:
-    """GDAL's inverse distance weighting, as far as it takes."""
+def gdal(plane: Plane, hole: NDArray[np.bool_], smoothed: int = 0) -> Plane:
+    """GDAL's inverse distance weighting, as far as it takes, ``smoothed`` so many times."""
     far = float(max(hole.shape))
-    return np.stack([fillnodata(p.astype(np.float32), ~hole, max_search_distance=far) for p in plane]).astype(float)
+    how = {"max_search_distance": far, "smoothing_iterations": smoothed}
+    return np.stack([fillnodata(p.astype(np.float32), ~hole, **how) for p in plane]).astype(float)
 
 
 INSIDE: dict[str, Callable[[Plane, NDArray[np.bool_]], Plane]] = {
@@ -75,5 +140,6 @@ INSIDE: dict[str, Callable[[Plane, NDArray[np.bool_]], Plane]] = {
     "Navier-Stokes": lambda plane, hole: _opencv(plane, hole, cv2.INPAINT_NS),
     "Telea": lambda plane, hole: _opencv(plane, hole, cv2.INPAINT_TELEA),
     "GDAL fillnodata": gdal,
+    "GDAL fillnodata, smoothed": partial(gdal, smoothed=SMOOTHED),
 }
 """(C, h, w) with a hole (h, w) -> (C, h, w) without."""

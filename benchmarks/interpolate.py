@@ -27,7 +27,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from augmentor.holes.find import masked
-from augmentor.holes.priors import ALONG
+from augmentor.holes.priors import ALONG, harmonic
 from augmentor.interpolate import interpolate
 from augmentor.report.pictures import sheet, visible
 from benchmarks.classical import BLIND
@@ -75,10 +75,11 @@ def figures(made: Values, truth: Values, where: NDArray[np.bool_]) -> dict[str, 
 
 
 def classical(scene: Scene, known: NDArray[np.bool_], index: int) -> Iterator[tuple[str, Values]]:
-    """What classical methods make of slice ``index`` by the others."""
+    """What classical methods make of slice ``index`` by the others, and of what none of them shows by its rim."""
     values = np.where(known, scene.read(0, scene.shape[1]).values, 0).astype(np.float64)
     for name in BLIND[scene.kind]:
-        yield name, ALONG[name](values, known, scene.grid.positions, index)[0]
+        found, said = ALONG[name](values, known, scene.grid.positions, index)
+        yield name, found if said.all() else harmonic(found, ~said)
 
 
 def judged(scene: Scene, index: int, source: Path, known: NDArray[np.bool_], **asked: Any) -> dict[str, Any]:

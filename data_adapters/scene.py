@@ -31,6 +31,10 @@ class Window(NamedTuple):
     def slices(self) -> tuple[slice, slice]:
         return slice(self.row, self.row + self.height), slice(self.column, self.column + self.width)
 
+    def inside(self, other: Window) -> tuple[slice, slice]:
+        """Rows and columns of it in ``other``, which holds it."""
+        return Window(self.row - other.row, self.column - other.column, self.height, self.width).slices
+
 
 class Place(NamedTuple):
     """A point: ``at``, in a coordinate system by its name."""

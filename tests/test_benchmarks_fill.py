@@ -72,7 +72,7 @@ def test_what_a_mask_covers_is_measured_beside_what_can_answer_it(
     assert measured.hole[holed].all() == whole
     record = bench.measure(measured, tmp_path)
     assert record["untouched"]
-    assert set(record["classical"]) == {"linear", "cubic", "nearest", *(() if whole else INSIDE)}
+    assert set(record["classical"]) == {*BESIDE["volume"], *(() if whole else INSIDE)}
     assert len(record["t2t_gan"]["each"]) == slices
     title = "Damage in a part of slices" if called.endswith("deep") else "Slices at the end of a volume"
     assert title in fill_tables.write([record], tmp_path / "table.md").read_text()
@@ -113,3 +113,41 @@ def test_rivals_are_as_strong_as_a_careful_person_makes_them() -> None:
     for prior in BESIDE["stack"].values():
         answer = everywhere(prior, np.where(known, values, 0), known, [0, 5], 0)[:, hole & ~known[1]]
         assert (answer > 15).all()
+
+
+@pytest.mark.parametrize("name", sorted(set(BESIDE["volume"]) - {"nearest"}))
+@pytest.mark.parametrize("missing", [1, 3, 4])
+def test_what_changes_steadily_from_slice_to_slice_is_answered_rightly(name: str, missing: int) -> None:
+    rows, columns = np.mgrid[:40, :44]
+    steady = np.stack([rows + 2.0 * columns + 5 * index for index in range(9)])[None]
+    known = np.ones(steady.shape[1:], dtype=bool)
+    known[missing] = False
+    positions = np.arange(9) * 2.5
+    found = everywhere(BESIDE["volume"][name], np.where(known, steady, 0), known, positions.tolist(), missing)
+    # Flow takes a ramp that rises for one that moves, which near the frame nothing follows.
+    np.testing.assert_allclose(found[:, 8:-8, 8:-8], steady[:, missing, 8:-8, 8:-8], atol=1.5)
+
+
+def test_what_moves_is_followed_along_the_flow() -> None:
+    rows, columns = np.mgrid[:64, :64]
+    blobs = np.stack([np.exp(-((rows - 24 - 2 * i) ** 2 + (columns - 40 + 2 * i) ** 2) / 50) for i in range(5)])[None]
+    known = np.ones(blobs.shape[1:], dtype=bool)
+    known[1:4] = False
+    wrong = {
+        name: np.abs(everywhere(BESIDE["volume"][name], blobs * known, known, list(range(5)), 2) - blobs[:, 2]).mean()
+        for name in ("linear", "along the optical flow")
+    }
+    assert wrong["along the optical flow"] < 0.3 * wrong["linear"]
+
+
+def test_rivals_alone_are_judged_again_in_the_record(
+    drawn: phantoms.Phantoms, monkeypatch: Any, tmp_path: Path
+) -> None:
+    measured = case(drawn, "mr")
+    monkeypatch.setattr(bench, "RECORDS", tmp_path / "fill.jsonl")
+    monkeypatch.setattr(bench, "fill", partial(fill, prior_only=True))
+    record = bench.measure(measured, tmp_path)
+    one = {"linear": record["classical"]["linear"]}
+    bench.keep({**record, "classical": one})
+    bench.judge_rivals(lambda *_: [(measured.name, lambda: measured), ("none such", lambda: measured)], tmp_path, ())
+    assert bench.records() == [record]

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.ndimage import distance_transform_edt
+from scipy.ndimage import distance_transform_edt, label
 
 from augmentor.errors import TooLittleContext
 from augmentor.filling.answer import Answer
@@ -92,7 +92,8 @@ def _block(view: View, answer: Answer, at_ends: AtEnds | None, block: Window, fr
     if not len(wanted):
         return
     wide, inner = widened(block, MARGIN, view.scene.shape[2:])
-    whole, cut = widened(wide, _beyond(view, holes), view.scene.shape[2:])
+    whole = _looked_at(view, wide, holes)
+    cut = wide.inside(whole)
     everything = view.load(whole)
     seen = everything.part(*cut)
     near = np.asarray(seen.known.any(axis=0))
@@ -110,11 +111,19 @@ def _block(view: View, answer: Answer, at_ends: AtEnds | None, block: Window, fr
         yield Patch(index, block, values_made, made[:, index] & shown), half
 
 
-def _beyond(view: View, holes: Mask) -> int:
-    """Pixels that are looked at farther around a block with ``holes`` (C, S, h, w) than its margin.
+def _looked_at(view: View, wide: Window, holes: Mask) -> Window:
+    """What is looked at to fill a block with ``holes`` (C, S, h, w), and so ``wide`` with its margin.
 
     A hole that reaches across the border is filled from its own surroundings on all sides in both blocks, so that no
     seam shows. Slices beside each other have all that they need in each pixel.
     """
     rim = (holes[..., 0, :], holes[..., -1, :], holes[..., 0], holes[..., -1])
-    return REACH if not view.volume and any(side.any() for side in rim) else 0
+    if view.volume or not any(side.any() for side in rim):
+        return wide
+    far, inner = widened(wide, REACH, view.scene.shape[2:])
+    parts, _ = label(view.holes.hidden(far).any(axis=(0, 1)))
+    reached = np.isin(parts, np.setdiff1d(parts[inner], 0))
+    reached[inner] = True
+    (top, bottom), (left, right) = (np.flatnonzero(reached.any(axis=axis))[[0, -1]].tolist() for axis in (1, 0))
+    found = Window(far.row + top, far.column + left, bottom + 1 - top, right + 1 - left)
+    return widened(found, MARGIN, view.scene.shape[2:])[0]
