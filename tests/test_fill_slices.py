@@ -5,7 +5,10 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Sequence
+from dataclasses import replace
+from importlib import import_module
 from pathlib import Path
+from typing import Any
 
 import nibabel
 import numpy as np
@@ -18,6 +21,7 @@ from scipy.ndimage import gaussian_filter
 from augmentor.cli import main
 from augmentor.errors import WrongSpacing
 from augmentor.filling import show
+from augmentor.holes.context import Context, look
 from augmentor.holes.find import refined
 from augmentor.report.pictures import sheet
 from data_adapters import Scene, open_scenes, phantoms
@@ -296,6 +300,24 @@ def test_the_deeper_damage_goes_the_more_wrong_it_is_said_to_be_and_is(tmp_path:
     # Slices beside damage are interpolated from fewer, which makes what is hidden there more wrong.
     assert 0.5 < told / true < 3
     assert ((low <= truth) & (truth <= high))[hole].mean() > 0.75
+
+
+@pytest.mark.parametrize(("swing", "end"), [(9.0, "max"), (-9.0, "min")])
+def test_nothing_is_made_beyond_what_the_file_shows(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, swing: float, end: str
+) -> None:
+    """A spline, or a network, may swing beyond all that lies around it."""
+
+    def swinging(*of_what: Any, **how: Any) -> Context:
+        context = look(*of_what, **how)
+        return replace(context, prior=context.prior + np.float32(swing))
+
+    monkeypatch.setattr(import_module("augmentor.filling.blocks"), "look", swinging)
+    path = brain(tmp_path / "brain.nii", blank=(3,))
+    fill(path, tmp_path / "out.nii")
+    blank = ~values(path).any(axis=(1, 2))
+    made, shown = values(tmp_path / "out.nii")[blank], values(path)[~blank]
+    np.testing.assert_allclose(made, getattr(shown, end)(), atol=0.5)
 
 
 def test_two_slices_that_show_nothing_in_common_are_filled_and_nobody_knows_how_wrong_they_are(tmp_path: Path) -> None:

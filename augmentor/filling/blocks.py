@@ -30,6 +30,9 @@ REACH = 288
 MARGIN = 32
 """Pixels corrected around a block, so that a network sees what lies beside it."""
 
+RIM = 64
+"""Pixels looked at around a hole that reaches across the border of a block."""
+
 Made = tuple[Patch, NDArray[np.float64]]
 """Rebuilt pixels, and half of the interval of each, in physical units."""
 
@@ -97,6 +100,7 @@ def _block(view: View, answer: Answer, at_ends: AtEnds | None, block: Window, fr
     everything = view.load(whole)
     seen = everything.part(*cut)
     near = np.asarray(seen.known.any(axis=0))
+    ends = everything.ends()
     for index in map(int, wanted):
         hole = ~everything.known[index]
         context = look(everything, index, hole, match=not view.volume, prior=answer.prior).part(*cut)
@@ -104,7 +108,8 @@ def _block(view: View, answer: Answer, at_ends: AtEnds | None, block: Window, fr
         if at_ends:
             own = next(volume for volume in volumes(view.scene) if index < volume.stop)
             found = at_ends(seen.some(own), index - own.start, found)
-        values_made = view.scaling.to_physical(found.values)[:, *inner]
+        # No slice or date shows more than all others: a spline or a network that says so is wrong.
+        values_made = view.scaling.to_physical(found.values.clip(*ends))[:, *inner]
         half = view.scaling.extent(found.half)[:, *inner]
         # What no slice shows, as the corners around a CT's circle, is no part of the patient, nor of a new slice.
         shown = near[inner] if view.volume and holes[:, index].all() else True
@@ -126,4 +131,4 @@ def _looked_at(view: View, wide: Window, holes: Mask) -> Window:
     reached[inner] = True
     (top, bottom), (left, right) = (np.flatnonzero(reached.any(axis=axis))[[0, -1]].tolist() for axis in (1, 0))
     found = Window(far.row + top, far.column + left, bottom + 1 - top, right + 1 - left)
-    return widened(found, MARGIN, view.scene.shape[2:])[0]
+    return widened(found, RIM, view.scene.shape[2:])[0]

@@ -28,6 +28,9 @@ from data_adapters.sums import SUFFIX, Sums
 BOUNDS = {"low": -1, "high": 1}
 """The ends of the interval, by the names of the files that hold them."""
 
+SIDE_CAR = ".json"
+PICTURE = ".png"
+
 
 class Show(Protocol):
     """Draws what was filled, at ``out``, and its ``bounds``; ``spool`` tells what was made."""
@@ -44,11 +47,10 @@ class Carried(NamedTuple):
 
 
 def check_place(source: Path, out: Path) -> None:
-    """Raise OutputInTheWay unless nothing is at ``out``, nor where its interval goes, and it lies outside ``source``.
-
-    ``source`` is never written to.
-    """
-    for path in (out, *_bounds(out)):
+    """Raise OutputInTheWay unless nothing is at ``out``, nor where what goes beside it goes, and it lies outside
+    ``source``, which is never written to."""
+    beside = (out.with_name(f"{out.name}{suffix}") for suffix in (SIDE_CAR, PICTURE, SUFFIX))
+    for path in (out, *_bounds(out), named_beside(out, "made"), *beside):
         if path.exists() and (path.is_file() or any(path.iterdir())):
             raise OutputInTheWay("exists already", where=path, do="choose another -o")
     if Path(os.path.realpath(source)) in Path(os.path.realpath(out)).parents:
@@ -114,7 +116,7 @@ def carry_out(
         for number, (path, side) in enumerate(_bounds(out).items() if choice.answer.doubt else (), 1):
             of_bound = scene.write_filled(path, spool.patches(side), replace(provenance, index=number), marked=False)
             interval[shown(path, of_bound, scene)] = of_bound
-        drawn = out.with_name(f"{out.name}.png")
+        drawn = out.with_name(f"{out.name}{PICTURE}")
         picture(shown(out, files, scene), list(interval), spool, drawn)
     said = expected(choice, view)
     noted = {
@@ -132,7 +134,7 @@ def carry_out(
 def recorded(scene: Scene, source: Path, out: Path, provenance: Provenance, told: Mapping[str, Any]) -> Path:
     """Write the side-car of what was made of a scene: by whom, of which files, and what is ``told`` of it."""
     sources = {_named(path, source): file_digest(path) for path in scene.files}
-    return write_json(out.with_name(f"{out.name}.json"), {**provenance.as_dict(), "sources": sources, **told})
+    return write_json(out.with_name(f"{out.name}{SIDE_CAR}"), {**provenance.as_dict(), "sources": sources, **told})
 
 
 def delivered(

@@ -41,6 +41,16 @@ class Column(NamedTuple):
         """How its slices differ."""
         return Variogram.of(self.values, self.known, self.positions)
 
+    def ends(self) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        """The least and the greatest known value of each channel (C, 1, 1); without any, all are possible."""
+        axes = (1, 2, 3)
+        if not self.known.any():
+            every = np.full((len(self.values), 1, 1), np.inf, np.float32)
+            return -every, every
+        least = self.values.min(axis=axes, where=self.known, initial=np.inf)
+        most = self.values.max(axis=axes, where=self.known, initial=-np.inf)
+        return least[:, None, None], most[:, None, None]
+
     def backwards(self) -> Column:
         """The last slice first."""
         return self._replace(

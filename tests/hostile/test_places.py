@@ -386,3 +386,16 @@ def test_a_source_is_never_written_to(link: str, tmp_path: Path) -> None:
         with pytest.raises(OutputInTheWay):
             fill(path, out, prior_only=True)
     assert path.read_bytes() == before
+
+
+@pytest.mark.parametrize(
+    "name", ["out.tif", "out_low.tif", "out_high.tif", "out_made.tif", "out.tif.json", "out.tif.png", "out.tif.sha256"]
+)
+def test_nothing_that_lies_where_filling_writes_is_written_over(tmp_path: Path, name: str) -> None:
+    path = raster(tmp_path / "in" / "x.tif")
+    (tmp_path / name).write_text("mine")
+    before = sorted(tmp_path.rglob("*"))
+    with pytest.raises(OutputInTheWay, match=name):
+        fill(path, tmp_path / "out.tif", prior_only=True)
+    assert (tmp_path / name).read_text() == "mine"
+    assert sorted(tmp_path.rglob("*")) == before
