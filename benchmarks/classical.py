@@ -13,7 +13,7 @@ from rasterio.fill import fillnodata
 from scipy.interpolate import Akima1DInterpolator, PchipInterpolator
 from skimage.restoration import inpaint_biharmonic
 
-from augmentor.holes.priors import ALONG, Mask, Prior, Values, completed, harmonic, kriging, linear
+from augmentor.holes.priors import ALONG, Mask, Prior, Values, completed, flowing, harmonic, kriging, linear
 
 Plane = NDArray[Any]
 
@@ -45,41 +45,9 @@ def through(
     return np.asarray(drawn(positions[index])), np.ones(known.shape[1:], dtype=bool)
 
 
-def along_flow(values: Values, known: Mask, positions: Sequence[float], index: int) -> tuple[Values, Mask]:
-    """The two nearest whole slices, each moved to where the missing one lies along OpenCV's optical flow (DIS, its
-    middle preset), and mixed by how near they are; linear at an end."""
-    there = [s for s in np.flatnonzero(known.all(axis=(1, 2))).tolist() if s != index]
-    if not there or not there[0] < index < there[-1]:
-        return linear(values, known, positions, index)
-    before, after = max(s for s in there if s < index), min(s for s in there if s > index)
-    part = (positions[index] - positions[before]) / (positions[after] - positions[before])
-    made = [_mixed(first, second, part) for first, second in zip(values[:, before], values[:, after], strict=True)]
-    return np.stack(made), np.ones(known.shape[1:], dtype=bool)
-
-
-def _mixed(first: Plane, second: Plane, part: float) -> Plane:
-    """What lies so far from the ``first`` (h, w) to the ``second``."""
-    ends = np.percentile([first, second], (1, 99.5))
-    scale = 255 / max(float(np.ptp(ends)), 1e-6)
-    one, other = (np.clip((plane - ends[0]) * scale, 0, 255).astype(np.uint8) for plane in (first, second))
-    flow = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_MEDIUM)
-    none = np.zeros((*first.shape, 2), np.float32)
-    forth, back = flow.calc(one, other, none.copy()), flow.calc(other, one, none.copy())
-    moved = [_moved(first, part * forth), _moved(second, (1 - part) * back)]
-    return (1 - part) * moved[0] + part * moved[1]
-
-
-def _moved(plane: Plane, by: Plane) -> Plane:
-    """A plane (h, w) moved along (h, w, 2), columns and rows."""
-    rows, columns = np.indices(plane.shape, dtype=np.float32)
-    places = columns - by[..., 0], rows - by[..., 1]
-    moved = cv2.remap(plane.astype(np.float32), *places, cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE)
-    return np.asarray(moved)
-
-
-def kriged(values: Values, known: Mask, positions: Sequence[float], index: int) -> tuple[Values, Mask]:
-    """Ordinary kriging; linear where the variogram does not tell."""
-    found, said = kriging(values, known, positions, index)
+def or_linear(prior: Prior, values: Values, known: Mask, positions: Sequence[float], index: int) -> tuple[Values, Mask]:
+    """A prior's answer; linear where it says nothing."""
+    found, said = prior(values, known, positions, index)
     return (found, said) if said.all() else linear(values, known, positions, index)
 
 
@@ -100,8 +68,8 @@ BESIDE["stack"]["linear, a line a band"] = a_line_a_band
 BESIDE["volume"] |= {
     "Akima": partial(through, Akima1DInterpolator),
     "PCHIP": partial(through, PchipInterpolator),
-    "along the optical flow": along_flow,
-    "kriging": kriged,
+    "along the optical flow": partial(or_linear, flowing),
+    "kriging": partial(or_linear, kriging),
 }
 
 COUNTS = 65535.0

@@ -14,7 +14,7 @@ from augmentor.holes.column import Column
 from augmentor.holes.ends import volumes
 from augmentor.holes.hide import GAPS, Hidden, Hider, Lost
 from augmentor.holes.judge import errors
-from augmentor.holes.priors import FEWEST, KRIGED, SUITED, along, expected_error
+from augmentor.holes.priors import FEWEST, FLOWING, KRIGED, SUITED, along, expected_error
 from augmentor.learners.corrector import PASSED_OVER
 
 TILE = (32, 32)
@@ -30,6 +30,10 @@ ENDS: tuple[Lost, ...] = ("earlier", "later")
 
 COMPARED_ON = 96
 """Hidden parts that priors are compared by."""
+
+WIDE, WIDE_ONES = 128, 24
+"""Rows and columns of hidden parts by which it is told whether to follow the optical flow, which finds nothing in a
+small one that moves far, and how many of them."""
 
 ALIKE = 4.0
 """Times that squared errors between rows may be those between slices, for rows to tell of slices. Where they were 15
@@ -65,12 +69,8 @@ class Rehearsal:
             columns,
             volume=self.view.volume,
             seed=self.seed + seed,
-            size=self.tile,
-            gaps=self.gaps,
-            whole=self.whole,
             prior=prior,
-            lost=self.view.lost,
-            **how,
+            **{"size": self.tile, "gaps": self.gaps, "whole": self.whole, "lost": self.view.lost, **how},
         )
 
     @property
@@ -124,19 +124,19 @@ class Rehearsal:
         found = [hider.draw(JUDGED_ON // 2) for hider in hiders if hider.share.any()]
         return Hidden(*map(np.concatenate, zip(*found, strict=True))) if found else None
 
-    def _trial(self, prior: str, parts: int, seed: int, rows: bool) -> Trial:
+    def _trial(self, prior: str, parts: int, seed: int, rows: bool, *, wide: bool = False) -> Trial:
         found = self.columns
         own, *both = (
-            self._drawn(part, parts, seed, prior)
+            self._drawn(part, parts, seed, prior, **({"size": _wide(part)} if wide else {}))
             for part in (found.aside, *([found.rows_aside, found.rows_as_hidden] if rows else []))
         )
         rows_of_it = (both[0], both[1]) if rows else None
         return Trial(own, rows_of_it, by_date=self.view.lost != "parts", unlike=not self.view.volume)
 
-    def _drawn(self, columns: Sequence[Column], parts: int, seed: int, prior: str) -> Hidden:
+    def _drawn(self, columns: Sequence[Column], parts: int, seed: int, prior: str, **how: Any) -> Hidden:
         """Hidden parts to judge by; of a plane alone, like the holes in shape and depth, by which it errs most."""
-        how = {"looked_at": LOOKED_AT, "shaped": 1.0} if self.view.alone else {}
-        return self._hider(columns, seed, prior, **how).draw(parts)
+        deep = {"looked_at": LOOKED_AT, "shaped": 1.0} if self.view.alone else {}
+        return self._hider(columns, seed, prior, **deep, **how).draw(parts)
 
     def _compared_by(self, prior: str) -> Trial:
         """Parts that priors, which learn nothing, are compared by: of dates, all that can be hidden."""
@@ -168,10 +168,22 @@ class Rehearsal:
             # Both ways err, each in other volumes; rows that are unlike slices tell less than slices' own differences.
             ways = [told[prior]] if by_differences else []
             if self.rows_tell or not by_differences:
-                trial = self._compared_by(prior)
-                ways.append(float(trial.expected([errors(hidden) for hidden in trial.parts]).mean()))
+                ways.append(self._wrong(self._compared_by(prior)))
             expected[prior] = float(np.mean(np.log(np.maximum(ways, 1e-12))))
-        return min(expected, key=lambda prior: expected[prior])
+        return self._or_flowing(min(expected, key=lambda prior: expected[prior]))
+
+    def _or_flowing(self, prior: str) -> str:
+        """A prior, or half way from it to what lies along the optical flow, of which slices' differences tell nothing:
+        whichever errs less on hidden parts."""
+        if prior not in FLOWING or self.blind or not self.view.volume:
+            return prior
+        trials = {name: self._trial(name, WIDE_ONES, 6, self.rows_tell, wide=True) for name in (prior, FLOWING[prior])}
+        return min(trials, key=lambda name: self._wrong(trials[name]))
+
+    @staticmethod
+    def _wrong(trial: Trial) -> float:
+        """The mean squared error of a prior in holes, by hidden parts."""
+        return float(trial.expected([errors(hidden) for hidden in trial.parts]).mean())
 
     @property
     def _seen_whole(self) -> bool:
@@ -197,3 +209,8 @@ class Rehearsal:
                 prior = along(name, variogram)
                 of_it += [expected_error(prior, there, column.positions, i, variogram) for i in made]
         return {prior: float(np.mean(of_it)) if of_it else float("nan") for prior, of_it in found.items()}
+
+
+def _wide(columns: Sequence[Column]) -> tuple[int, ...]:
+    """The size of wide hidden parts of these."""
+    return tuple(min(WIDE, *(column.known.shape[axis] for column in columns)) for axis in (1, 2))

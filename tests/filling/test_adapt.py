@@ -17,7 +17,7 @@ from augmentor.filling.view import View
 from augmentor.holes.find import find
 from augmentor.holes.judge import Judged
 from augmentor.holes.kinds import Holes
-from augmentor.holes.priors import SUITED
+from augmentor.holes.priors import FLOWING, SUITED
 from augmentor.learners.corrector import GOING_ON, RATE, Corrector
 from augmentor.recipe import Model
 from augmentor.scaling import Scaling
@@ -40,7 +40,7 @@ def test_what_is_hidden_is_like_the_holes_of_the_file(drawn: phantoms.Phantoms, 
     slots = view.scene.missing()
     assert sum(view.gaps()) == len(slots)
     assert rehearsal.whole == (1.0 if slots else 0.0)
-    assert rehearsal.best_prior() in SUITED[view.scene.kind]
+    assert rehearsal.best_prior() in {*SUITED[view.scene.kind], *FLOWING.values()}
     first, again = (rehearsal.judged_by("linear") for _ in range(2))
     for one, other in zip(first.parts, again.parts, strict=True):
         np.testing.assert_array_equal(one.truth, other.truth)
@@ -56,6 +56,19 @@ def test_a_prior_that_no_slice_is_whole_enough_for_is_not_named(round_view: bool
     (scene,) = open_scenes(tmp_path / "a.nii")
     view = View(scene, find(scene, None)[0], Scaling((-1.0,), (1.0,)))
     assert (Rehearsal(view).best_prior() == "linear") == round_view
+
+
+@pytest.mark.parametrize("drift", [0, 1])
+def test_the_flow_is_followed_where_something_moves(drift: int, tmp_path: Path) -> None:
+    """What drifts a row a slice; and what fades into something else where it is."""
+    texture = gaussian_filter(np.random.default_rng(0).normal(size=(96, 96, 40)), (2, 2, 0 if drift else 4))
+    moved = [np.roll(texture[..., 0 if drift else index], drift * index, axis=0) for index in range(40)]
+    values = np.stack(moved, axis=-1).astype(np.float32) / texture.std()
+    values[:, :, 2:-2:4] = 0
+    nibabel.save(nibabel.Nifti1Image(values, np.diag([1.0, 1, 1, 1])), tmp_path / "a.nii")
+    (scene,) = open_scenes(tmp_path / "a.nii")
+    view = View(scene, find(scene, None)[0], Scaling((-3.0,), (3.0,)))
+    assert (Rehearsal(view).best_prior() in FLOWING.values()) == bool(drift)
 
 
 @pytest.mark.parametrize(

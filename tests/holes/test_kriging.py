@@ -67,7 +67,7 @@ def test_it_is_better_than_the_classical_ones(smooth: float, lost: str) -> None:
         return float(np.mean([(prior(values, known, positions, int(i))[0] - values[:, i]) ** 2 for i in missing]))
 
     for classical in (linear, cubic):
-        assert error(partial(halfway, classical)) < error(classical)
+        assert error(partial(halfway, classical, kriging)) < error(classical)
         # Where slices differ little, so do the figures that the weights are found from, and kriging alone may fail.
         assert smooth > 1 or error(kriging) < error(classical)
 
@@ -95,6 +95,6 @@ def test_where_nothing_tells_nothing_is_said(few: str) -> None:
     index = 31 if few == "every second slice" else 30
     variogram = Variogram((1.0, 2.0), (1.0, 3.0)) if few == "two distances alone" else None
     assert not kriging(values, known, positions, index, variogram)[1].any()
-    found, said = halfway(linear, values, known, positions, index, variogram)
+    found, said = halfway(linear, partial(kriging, variogram=variogram), values, known, positions, index)
     np.testing.assert_allclose(found, linear(values, known, positions, index)[0])
     assert said.all()

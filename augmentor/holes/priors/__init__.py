@@ -14,16 +14,18 @@ from augmentor.holes.priors.along import (
     neighbours,
     seasonal,
 )
+from augmentor.holes.priors.flow import flowing
 from augmentor.holes.priors.inside import completed, harmonic
 from augmentor.holes.priors.kinds import Prior, Values
-from augmentor.holes.priors.kriging import halfway, kriging
-from augmentor.holes.priors.named import ALONG, KRIGED, SUITED, along
+from augmentor.holes.priors.kriging import kriging
+from augmentor.holes.priors.named import ALONG, FLOWING, KRIGED, SUITED, along, halfway
 from augmentor.holes.priors.radiometry import matched, surroundings
 from augmentor.holes.priors.variogram import Variogram, expected_error
 
 __all__ = [
     "ALONG",
     "FEWEST",
+    "FLOWING",
     "KRIGED",
     "SUITED",
     "YEAR",
@@ -37,6 +39,7 @@ __all__ = [
     "completed",
     "cubic",
     "expected_error",
+    "flowing",
     "halfway",
     "harmonic",
     "kriging",

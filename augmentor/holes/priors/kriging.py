@@ -11,7 +11,7 @@ from scipy.optimize import nnls
 
 from augmentor.holes.kinds import Mask
 from augmentor.holes.priors.along import whole
-from augmentor.holes.priors.kinds import Prior, Values
+from augmentor.holes.priors.kinds import Values
 from augmentor.holes.priors.variogram import Variogram
 
 NEAREST = 6
@@ -39,24 +39,6 @@ def kriging(
         return np.zeros((len(values), *plane), dtype=values.dtype), np.zeros(plane, dtype=bool)
     answer = np.tensordot(values[:, used], np.array(found, dtype=values.dtype), (1, 0))
     return answer, np.ones(plane, dtype=bool)
-
-
-def halfway(
-    classical: Prior,
-    values: Values,
-    known: Mask,
-    positions: Sequence[float],
-    index: int,
-    variogram: Variogram | None = None,
-) -> tuple[Values, Mask]:
-    """Half way from a ``classical`` answer to kriging, where that says anything.
-
-    A variogram is had from few slices, which need not differ alike everywhere; half way, what is wrong with it costs a
-    quarter.
-    """
-    answer, said = classical(values, known, positions, index)
-    kriged, told = kriging(values, known, positions, index, variogram)
-    return np.where(told, (answer + kriged) / 2, answer), said
 
 
 @lru_cache(maxsize=4096)
