@@ -74,7 +74,7 @@ BESIDE["volume"] |= {
 
 COUNTS = 65535.0
 SMOOTHED = 30
-"""Times that GDAL's answer is smoothed; fewer were farther off in every scene."""
+"""Times that GDAL's answer is smoothed; fewer were farther off under clouds in every scene."""
 
 RADIUS = 5
 """Pixels that OpenCV's methods look at around each."""

@@ -120,7 +120,7 @@ def _looked_at(view: View, wide: Window, holes: Mask) -> Window:
     """What is looked at to fill a block with ``holes`` (C, S, h, w), and so ``wide`` with its margin.
 
     A hole that reaches across the border is filled from its own surroundings on all sides in both blocks, so that no
-    seam shows. Slices beside each other have all that they need in each pixel.
+    seam shows. Slices beside each other have what they need near each pixel.
     """
     rim = (holes[..., 0, :], holes[..., -1, :], holes[..., 0], holes[..., -1])
     if view.volume or not any(side.any() for side in rim):
