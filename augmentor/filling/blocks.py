@@ -30,8 +30,9 @@ REACH = 288
 MARGIN = 32
 """Pixels corrected around a block, so that a network sees what lies beside it."""
 
-RIM = 64
-"""Pixels looked at around a hole that reaches across the border of a block."""
+RIM = 192
+"""Pixels looked at around a hole that reaches across the border of a block, within ``REACH`` of that. With 64, a stack
+whose light changes stepped twice as far there."""
 
 Made = tuple[Patch, NDArray[np.float64]]
 """Rebuilt pixels, and half of the interval of each, in physical units."""
@@ -130,5 +131,5 @@ def _looked_at(view: View, wide: Window, holes: Mask) -> Window:
     reached = np.isin(parts, np.setdiff1d(parts[inner], 0))
     reached[inner] = True
     (top, bottom), (left, right) = (np.flatnonzero(reached.any(axis=axis))[[0, -1]].tolist() for axis in (1, 0))
-    found = Window(far.row + top, far.column + left, bottom + 1 - top, right + 1 - left)
-    return widened(found, RIM, view.scene.shape[2:])[0]
+    found, _ = widened(Window(top, left, bottom + 1 - top, right + 1 - left), RIM, (far.height, far.width))
+    return found._replace(row=far.row + found.row, column=far.column + found.column)

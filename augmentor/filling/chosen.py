@@ -14,6 +14,7 @@ from augmentor.filling.at_ends import REPEATED, AtEnds
 from augmentor.filling.rehearsal import TILE, Rehearsal
 from augmentor.filling.view import View
 from augmentor.holes.judge import Judged
+from augmentor.holes.priors import FLOWING
 from augmentor.run import Run
 
 CLASSICAL = {
@@ -23,6 +24,10 @@ CLASSICAL = {
     "image": "harmonic inpainting",
 }
 """What a prior is called, by the kind of scene."""
+
+CLEARLY = 0.88
+"""Of a prior's squared errors, those with the optical flow are to be fewer, for a network to learn over it. What less
+it tells a network finds by itself, and better than in what the flow leaves."""
 
 NEVER_ACQUIRED = "{} interpolation between dates"
 """What it is called of a date that has nothing of its own to be matched to."""
@@ -65,7 +70,9 @@ def _between(rehearsal: Rehearsal, run: Run | None, adapting: bool, tiles: int |
         if run is None:
             return Choice(Answer("linear"), f"{_called(view, 'linear')} (too little is observed to learn from)", None)
         return Choice(replace(by_run(run, view), gain=run.facts.gain), f"T2T-GAN {run.name}", None)
-    best = rehearsal.best_prior()
+    plain = rehearsal.best_prior()
+    flow = rehearsal.flow_errs(plain)
+    best, learned_over = (FLOWING[plain] if flow < most else plain for most in (1.0, CLEARLY))
     trial = rehearsal.judged_by(best)
     alone, least = Answer(best).judged(trial)
     classical = Choice(alone, f"{_called(view, best)} ({reason})", least)
@@ -73,7 +80,7 @@ def _between(rehearsal: Rehearsal, run: Run | None, adapting: bool, tiles: int |
         return classical._replace(method=f"{_called(view, best)} (no slice can be hidden as the missing ones are)")
     learned = adapting and rehearsal.teaches
     if learned:
-        network = adapt(rehearsal, best, start=run, tiles=tiles)
+        network = adapt(rehearsal, learned_over, start=run, tiles=tiles)
     elif run is not None:
         network = by_run(run, view)
     elif adapting:
@@ -86,9 +93,10 @@ def _between(rehearsal: Rehearsal, run: Run | None, adapting: bool, tiles: int |
     if judged.error >= least.error:
         return classical._replace(method=f"{_called(view, best)} ({who} did not beat it here)")
     better = 10 * np.log10(least.error / judged.error)
+    than = "it" if network.prior == best else _called(view, best)
     return Choice(
         answer,
-        f"{who}, over {_called(view, network.prior)} (on hidden observed parts {better:+.2f} dB over it)",
+        f"{who}, over {_called(view, network.prior)} (on hidden observed parts {better:+.2f} dB over {than})",
         judged,
     )
 

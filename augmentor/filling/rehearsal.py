@@ -170,15 +170,16 @@ class Rehearsal:
             if self.rows_tell or not by_differences:
                 ways.append(self._wrong(self._compared_by(prior)))
             expected[prior] = float(np.mean(np.log(np.maximum(ways, 1e-12))))
-        return self._or_flowing(min(expected, key=lambda prior: expected[prior]))
+        return min(expected, key=lambda prior: expected[prior])
 
-    def _or_flowing(self, prior: str) -> str:
-        """A prior, or half way from it to what lies along the optical flow, of which slices' differences tell nothing:
-        whichever errs less on hidden parts."""
+    def flow_errs(self, prior: str) -> float:
+        """The squared error half way from a prior to what lies along the optical flow, on hidden parts, in times of
+        that of the prior itself: slices' differences tell nothing of it. Infinite where nothing does."""
         if prior not in FLOWING or self.blind or not self.view.volume:
-            return prior
-        trials = {name: self._trial(name, WIDE_ONES, 6, self.rows_tell, wide=True) for name in (prior, FLOWING[prior])}
-        return min(trials, key=lambda name: self._wrong(trials[name]))
+            return float("inf")
+        trials = (self._trial(name, WIDE_ONES, 6, self.rows_tell, wide=True) for name in (FLOWING[prior], prior))
+        flowing, plain = map(self._wrong, trials)
+        return flowing / max(plain, 1e-12)
 
     @staticmethod
     def _wrong(trial: Trial) -> float:
