@@ -21,9 +21,6 @@ from augmentor.networks import quickly
 from augmentor.run import Facts
 from augmentor.t2t.generator import Generator
 
-SAMPLES = 4
-"""Samples whose spread is looked at."""
-
 FEATHER = 3.0
 """Pixels from the rim of a hole over which a correction sets in: a prior meets the rim, a correction need not."""
 
@@ -92,6 +89,12 @@ def tamed(correction: NDArray[np.float32], most: Sequence[float]) -> NDArray[np.
     return np.asarray(correction / np.maximum(beyond, 1) ** 2)
 
 
+def _set_in(hidden: Hidden, guess: NDArray[np.float32]) -> NDArray[np.float32]:
+    """A best guess (B, C, h, w) of hidden parts, setting in over their rims."""
+    far = np.stack([feathered(told, hidden.prior.shape[1]) for told in hidden.told])
+    return np.asarray(far[:, None] * guess)
+
+
 class Rebuilt(NamedTuple):
     """A slice rebuilt (C, h, w), and half of the interval that holds nine in ten truths, in [-1, 1] units."""
 
@@ -116,7 +119,8 @@ class Answer:
 
     def judged(self, trial: Trial) -> tuple[Answer, Judged]:
         """The same, with gain, most and doubt by what it makes of hidden parts of known truth, and how it did there."""
-        corrections = [self._corrections(hidden) for hidden in trial.parts]
+        guesses = [self._guess(hidden.told, hidden.prior.shape[1]) for hidden in trial.parts]
+        corrections = [_set_in(hidden, guess) for hidden, guess in zip(trial.parts, guesses, strict=True)]
         most: tuple[float, ...] = ()
         if trial.unlike:
             inside = np.moveaxis(np.abs(corrections[0]), 1, -1)[trial.own.hole[:, 0]]
@@ -129,8 +133,8 @@ class Answer:
         prior = trial.expected([errors(hidden) for hidden in trial.parts])
         judged = Judged(gain, float(prior.mean()), float(left.mean()), tuple(left.tolist()))
         seen = [
-            (hidden.truth - hidden.prior - c, chosen._spread(hidden.told, len(gain)), hidden.hole)
-            for hidden, c in zip(trial.parts, followed, strict=True)
+            (hidden.truth - hidden.prior - c, chosen._signs(hidden.told, guess), hidden.hole)
+            for hidden, guess, c in zip(trial.parts, guesses, followed, strict=True)
         ]
         doubt = Doubt.calibrated(*seen[0])
         if trial.rows:
@@ -144,25 +148,28 @@ class Answer:
             return least_gain(alike, trial.alike)
         if trial.unseen is None:
             return judge(alike, trial.alike).gain
-        unseen = judge(tamed(self._corrections(trial.unseen), most), trial.unseen).gain
+        guess = self._guess(trial.unseen.told, trial.unseen.prior.shape[1])
+        unseen = judge(tamed(_set_in(trial.unseen, guess), most), trial.unseen).gain
         return tuple(map(min, careful_gain(alike, trial.alike), unseen))
 
-    def _corrections(self, hidden: Hidden) -> NDArray[np.float32]:
+    def _guess(self, told: NDArray[np.float32], channels: int) -> NDArray[np.float32]:
+        """The network's best guess (B, C, h, w), as it is."""
         if self.network is None:
-            return np.zeros_like(hidden.prior)
-        far = np.stack([feathered(told, hidden.prior.shape[1]) for told in hidden.told])
-        return far[:, None] * self.network(hidden.told, None)
+            return np.zeros((len(told), channels, *told.shape[2:]), np.float32)
+        return self.network(told, None)
 
     def __call__(self, context: Context) -> Rebuilt:
         """The slice that ``context`` tells of."""
         values, told = context.prior, context.told[None]
+        guess = np.zeros((1, *values.shape), np.float32)
         if network := self.followed:
-            noise = self._noise(told, 0) if self.sharp else None
-            correction = feathered(told[0], len(values)) * network(told, noise)[0]
+            guess = network(told, None)
+            made = network(told, self._noise(told)) if self.sharp else guess
+            correction = feathered(told[0], len(values)) * made[0]
             values = values + self._gain * (tamed(correction, self.most) if self.most else correction)
         half = np.zeros_like(values)
         if self.doubt is not None:
-            half = self.doubt.half(self._spread(told, len(values))[0])
+            half = self.doubt.half(self._signs(told, guess)[:, 0])
         return Rebuilt(values, half)
 
     @property
@@ -174,22 +181,22 @@ class Answer:
     def _gain(self) -> NDArray[np.float32]:
         return np.array(self.gain, np.float32)[:, None, None]
 
-    def _spread(self, told: NDArray[np.float32], channels: int) -> NDArray[np.float32]:
-        """How far samples lie apart (B, C, h, w); how far the neighbours do, where the prior answers alone.
+    def _signs(self, told: NDArray[np.float32], guess: NDArray[np.float32]) -> NDArray[np.float32]:
+        """What grows with the error, pixel by pixel (K, B, C, h, w): how far the neighbours lie apart; and of a network
+        that is followed, how much its best guess (B, C, h, w) changes, and how far a sample lies from that.
 
-        Samples are not tamed: where the network is lost, they say so.
+        Nothing is tamed: where the network is lost, they say so.
         """
-        if network := self.followed:
-            samples = [self._gain * network(told, self._noise(told, n)) for n in range(SAMPLES)]
-            return np.asarray(np.std(samples, axis=0))
+        channels = guess.shape[1]
         views = np.split(told[:, channels + 1 : 5 * channels + 1], 4, axis=1)
-        if self.prior == "nearest":
-            # One side alone is known: what lies there is the answer, and the next one behind it.
-            return np.asarray(np.ptp(views, axis=0))
-        before, after = views[:2]
-        return np.asarray(np.abs(after - before) / 2)
+        # Where one side alone is known, what lies there is the answer, and the next one behind it.
+        signs = [np.ptp(views, axis=0) if self.prior == "nearest" else np.abs(views[1] - views[0]) / 2]
+        if network := self.followed:
+            sample = network(told, self._noise(told))
+            signs += [np.abs(self._gain * guess), np.abs(self._gain * (sample - guess))]
+        return np.stack(signs)
 
-    def _noise(self, told: NDArray[np.float32], number: int) -> torch.Tensor:
+    def _noise(self, told: NDArray[np.float32]) -> torch.Tensor:
         """The same for every part."""
-        noise = torch.randn(1, NOISE, *told.shape[2:], generator=torch.Generator().manual_seed(number))
+        noise = torch.randn(1, NOISE, *told.shape[2:], generator=torch.Generator().manual_seed(0))
         return noise.expand(len(told), -1, -1, -1)

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.optimize import isotonic_regression
+from scipy.optimize import isotonic_regression, nnls
 
 from augmentor.holes.priors import Mask
 
@@ -59,41 +59,56 @@ class Curve:
 
 @dataclass(frozen=True)
 class Doubt:
-    """Half of the interval by the spread, a curve a channel."""
+    """Half of the interval by signs of the error: ``weights``, one a sign (K,), make of them the spread that a curve
+    is had from; both a channel."""
 
+    weights: tuple[Values, ...]
     curves: tuple[Curve, ...]
 
     @classmethod
-    def calibrated(cls, error: Values, spread: Values, hole: Mask) -> Doubt:
-        """From errors and spreads (B, C, h, w) inside hidden parts (B, 1, h, w)."""
-        return cls(tuple(Curve.calibrated(sizes, spreads) for sizes, spreads in _by_channel(error, spread, hole)))
+    def calibrated(cls, error: Values, signs: Values, hole: Mask) -> Doubt:
+        """From errors (B, C, h, w) and their signs (K, B, C, h, w), none negative, inside hidden parts (B, 1, h, w).
 
-    def needed(self, error: Values, spread: Values, hole: Mask) -> Values:
+        A sign counts by as much as the size of the error grows with it, the others given: least squares, none against
+        it.
+        """
+        weights, curves = [], []
+        for sizes, told in _by_channel(error, signs, hole):
+            counted = nnls(np.column_stack([told.T, np.ones_like(sizes)]), sizes)[0][:-1]
+            weights.append(counted)
+            curves.append(Curve.calibrated(sizes, counted @ told))
+        return cls(tuple(weights), tuple(curves))
+
+    def needed(self, error: Values, signs: Values, hole: Mask) -> Values:
         """How many times as wide it is to be (C,) to hold nine in ten of other errors, which are given as to calibrate.
 
         Source: Lei et al. 2018, as below, section 5.2, with half of the interval for what residuals are scaled by.
         """
         factors = []
-        for curve, (sizes, spreads) in zip(self.curves, _by_channel(error, spread, hole), strict=True):
-            half = curve(spreads)
+        for (sizes, told), weights, curve in zip(
+            _by_channel(error, signs, hole), self.weights, self.curves, strict=True
+        ):
+            half = curve(weights @ told)
             factors.append(_conformal(sizes / np.maximum(half, max(LEAST * half.mean(), 1e-12))))
         return np.array(factors)
 
     def times(self, factors: Values) -> Doubt:
         """The interval so many times as wide, a factor a channel (C,)."""
-        return Doubt(tuple(Curve(c.spreads, c.halves * times) for c, times in zip(self.curves, factors, strict=True)))
+        wider = [Curve(c.spreads, c.halves * times) for c, times in zip(self.curves, factors, strict=True)]
+        return Doubt(self.weights, tuple(wider))
 
-    def half(self, spread: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Half of the interval (C, h, w) of a spread (C, h, w)."""
-        halves = [curve(plane) for curve, plane in zip(self.curves, spread, strict=True)]
+    def half(self, signs: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Half of the interval (C, h, w) by the signs (K, C, h, w)."""
+        spreads = map(np.tensordot, self.weights, np.moveaxis(signs, 1, 0), (1,) * len(self.curves))
+        halves = [curve(spread) for curve, spread in zip(self.curves, spreads, strict=True)]
         return np.stack(halves).astype(np.float32)
 
 
-def _by_channel(error: Values, spread: Values, hole: Mask) -> Iterator[tuple[Values, Values]]:
-    """Sizes of errors (N,) and their spreads (N,) inside hidden parts, of each channel."""
+def _by_channel(error: Values, signs: Values, hole: Mask) -> Iterator[tuple[Values, Values]]:
+    """Sizes of errors (N,) and their signs (K, N) inside hidden parts, of each channel."""
     inside = hole[:, 0]
     for channel in range(error.shape[1]):
-        yield np.abs(error[:, channel])[inside], spread[:, channel][inside]
+        yield np.abs(error[:, channel])[inside], signs[:, :, channel][:, inside]
 
 
 def _conformal(sizes: Values) -> float:

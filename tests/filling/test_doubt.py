@@ -6,6 +6,11 @@ import pytest
 from augmentor.filling.doubt import COVERED, Doubt
 
 
+def by_spread(errors: np.ndarray, spread: np.ndarray, hole: np.ndarray) -> Doubt:
+    """Calibrated by the spread as the one sign there is."""
+    return Doubt.calibrated(errors, spread[None], hole)
+
+
 def drawn(seed: int, *, honest: float, count: int = 40) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Errors whose size is ``honest`` times what the spread says, of two channels, and where they are judged."""
     random = np.random.default_rng(seed)
@@ -18,9 +23,9 @@ def drawn(seed: int, *, honest: float, count: int = 40) -> tuple[np.ndarray, np.
 @pytest.mark.parametrize("honest", [0.2, 1.0, 5.0])
 @pytest.mark.parametrize("seed", range(3))
 def test_nine_in_ten_new_truths_lie_in_the_interval_however_wrong_the_spread(seed: int, honest: float) -> None:
-    doubt = Doubt.calibrated(*drawn(seed, honest=honest))
+    doubt = by_spread(*drawn(seed, honest=honest))
     errors, spread, hole = drawn(seed + 100, honest=honest)
-    half = np.stack([doubt.half(one) for one in spread])
+    half = np.stack([doubt.half(one[None]) for one in spread])
     for channel in range(2):
         inside = (np.abs(errors) <= half)[:, channel][hole[:, 0]]
         assert inside.mean() == pytest.approx(COVERED, abs=0.02)
@@ -38,8 +43,8 @@ def test_it_holds_them_among_small_and_large_spreads_alike_however_many_there_ar
         return spread**power * random.normal(size=spread.shape), spread, np.ones(spread.shape, bool)
 
     errors, spread, _ = skewed(1, 1.0)
-    doubt = Doubt.calibrated(*skewed(0, skew))
-    inside = np.abs(errors) <= np.stack([doubt.half(one) for one in spread])
+    doubt = by_spread(*skewed(0, skew))
+    inside = np.abs(errors) <= np.stack([doubt.half(one[None]) for one in spread])
     for least, most in ((0.1, 0.35), (0.35, 0.6), (0.6, 0.85), (0.85, 1.1)):
         assert inside[(least < spread) & (spread < most)].mean() == pytest.approx(COVERED, abs=0.02)
 
@@ -47,23 +52,57 @@ def test_it_holds_them_among_small_and_large_spreads_alike_however_many_there_ar
 @pytest.mark.parametrize("seed", range(3))
 def test_a_larger_spread_never_means_a_narrower_interval(seed: int) -> None:
     errors, spread, hole = drawn(seed, honest=1.0)
-    # No spread of these tells anything.
-    doubt = Doubt.calibrated(errors, np.random.default_rng(seed).permuted(spread), hole)
-    half = doubt.half(np.broadcast_to(np.linspace(0, 9, 500, dtype=np.float32), (2, 1, 500)))
+    # Nearly none of these spreads tells anything.
+    vague = np.where(np.random.default_rng(seed).random(spread.shape) < 0.95, spread.mean(), spread)
+    doubt = by_spread(errors, vague, hole)
+    half = doubt.half(np.broadcast_to(np.linspace(0, 9, 500, dtype=np.float32), (1, 2, 1, 500)))
     assert (np.diff(half) >= 0).all()
     far = np.abs(spread).max()
-    np.testing.assert_allclose(doubt.half(np.full((2, 1, 1), 6 * far)), 2 * doubt.half(np.full((2, 1, 1), 3 * far)))
+    halves = [doubt.half(np.full((1, 2, 1, 1), times * far)) for times in (3, 6)]
+    np.testing.assert_allclose(halves[1], 2 * halves[0])
+
+
+def signs_of(seed: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Errors as large as two signs say together; the third one tells nothing."""
+    random = np.random.default_rng(seed)
+    signs = random.exponential(size=(3, 40, 1, 24, 24))
+    return (signs[0] + signs[1] / 2) * random.normal(size=signs[0].shape), signs, np.ones((40, 1, 24, 24), bool)
+
+
+def test_a_sign_counts_by_as_much_as_errors_grow_with_it() -> None:
+    weights = Doubt.calibrated(*signs_of(0)).weights[0]
+    # The mean size of a normal error is this part of its spread.
+    np.testing.assert_allclose(weights / np.sqrt(2 / np.pi), [1, 0.5, 0], atol=0.06)
+
+
+@pytest.mark.parametrize("alone", range(3))
+def test_what_several_signs_tell_makes_the_interval_narrower_and_it_holds_as_many(alone: int) -> None:
+    errors, signs, hole = signs_of(0)
+    new, told, _ = signs_of(1)
+    widths = []
+    for used in (slice(None), slice(alone, alone + 1)):
+        doubt = Doubt.calibrated(errors, signs[used], hole)
+        half = np.stack([doubt.half(part) for part in np.moveaxis(told[used], 1, 0)])
+        assert (np.abs(new) <= half).mean() == pytest.approx(COVERED, abs=0.02)
+        widths.append(half.mean())
+    assert widths[0] < 0.97 * widths[1]
+
+
+def test_a_sign_that_errors_go_against_does_not_count() -> None:
+    errors, signs, hole = signs_of(0)
+    against = np.stack([signs[0], 1 / (1 + np.abs(errors))])
+    assert Doubt.calibrated(errors, against, hole).weights[0][1] == 0
 
 
 def test_what_lies_outside_of_the_hole_does_not_count() -> None:
     errors, spread, hole = drawn(0, honest=1.0)
-    doubts = (Doubt.calibrated(e, spread, hole) for e in (errors, np.where(hole, errors, 1e6)))
-    halves = [doubt.half(spread[0]) for doubt in doubts]
+    doubts = (by_spread(e, spread, hole) for e in (errors, np.where(hole, errors, 1e6)))
+    halves = [doubt.half(spread[:1]) for doubt in doubts]
     np.testing.assert_array_equal(*halves)
 
 
 def test_no_spread_at_all_leaves_an_interval() -> None:
     errors, spread, hole = drawn(0, honest=1.0)
-    doubt = Doubt.calibrated(errors, np.zeros_like(spread), hole)
-    half = doubt.half(np.zeros((2, 12, 12), np.float32))
+    doubt = by_spread(errors, np.zeros_like(spread), hole)
+    half = doubt.half(np.zeros((1, 2, 12, 12), np.float32))
     assert np.mean(np.abs(errors[:, 0])[hole[:, 0]] <= half[0, 0, 0]) == pytest.approx(COVERED, abs=0.01)
