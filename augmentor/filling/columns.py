@@ -161,7 +161,7 @@ def across(column: Column, spacing: tuple[float, float, float]) -> Iterator[Colu
     there = np.asarray(column.known.any(axis=(1, 2)))
     for index in np.flatnonzero(~there):
         values[:, index] = linear(column.values, column.known, column.positions, int(index))[0]
-    known = column.known | ~there[:, None, None]
+    known = column.known | ~there[:, None, None] & column.known.any(axis=0)
     for axis in (1, 2):
         step = max(1, round(spacing[0] / spacing[axis]))
         if step > COARSEST or values.shape[1 + axis] < 8 * step:

@@ -14,7 +14,7 @@ from augmentor.holes.column import Column
 from augmentor.holes.ends import volumes
 from augmentor.holes.hide import GAPS, Hidden, Hider, Lost
 from augmentor.holes.judge import errors
-from augmentor.holes.priors import FEWEST, FLOWING, KRIGED, SUITED, along, expected_error
+from augmentor.holes.priors import FEWEST, FLOWING, KRIGED, SUITED, alike, along, expected_error
 from augmentor.learners.corrector import PASSED_OVER
 
 TILE = (32, 32)
@@ -188,8 +188,8 @@ class Rehearsal:
 
     @property
     def _seen_whole(self) -> bool:
-        """Whether there are enough slices that show all of the plane: of others, all answers are the linear one."""
-        return any(column.known.all(axis=(1, 2)).sum() >= FEWEST for column in self.columns.aside)
+        """Whether there are enough slices that show all that any does: of others, all answers are the linear one."""
+        return any(len(alike(column.known)) >= FEWEST for column in self.columns.aside)
 
     @staticmethod
     def _all_told(told: Mapping[str, float], priors: Sequence[str]) -> bool:

@@ -47,16 +47,19 @@ def test_what_is_hidden_is_like_the_holes_of_the_file(drawn: phantoms.Phantoms, 
         np.testing.assert_array_equal(one.truth, other.truth)
 
 
-@pytest.mark.parametrize("round_view", [False, True])
-def test_a_prior_that_no_slice_is_whole_enough_for_is_not_named(round_view: bool, tmp_path: Path) -> None:
+@pytest.mark.parametrize("lacking", ["nothing", "the same everywhere", "a few pixels each", "a quarter each"])
+def test_a_prior_that_no_slice_is_whole_enough_for_is_not_named(lacking: str, tmp_path: Path) -> None:
     values = gaussian_filter(np.random.default_rng(0).normal(size=(48, 48, 40)), (1, 1, 1.5)).astype(np.float32)
     values[:, :, 2:-2:4] = 0
-    if round_view:
+    if lacking == "the same everywhere":
         values[:3] = np.nan
+    for index in range(40) if lacking.endswith("each") else ():
+        rows = 1 if lacking == "a few pixels each" else 12
+        values[index % (48 - rows) :][:rows, :, index] = np.nan
     nibabel.save(nibabel.Nifti1Image(values, np.diag([1.0, 1, 1, 1])), tmp_path / "a.nii")
     (scene,) = open_scenes(tmp_path / "a.nii")
     view = View(scene, find(scene, None)[0], Scaling((-1.0,), (1.0,)))
-    assert (Rehearsal(view).best_prior() == "linear") == round_view
+    assert (Rehearsal(view).best_prior() == "linear") == (lacking == "a quarter each")
 
 
 @pytest.mark.parametrize("drift", [0, 1])

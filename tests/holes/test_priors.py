@@ -159,6 +159,39 @@ def test_no_prior_looks_at_the_slice_itself(name: str) -> None:
     np.testing.assert_array_equal(first, second)
 
 
+def ringed(slices: int = 9, side: int = 32) -> tuple[Array, Array]:
+    """(1, slices, side, side) that change smoothly, and where (side, side) a circle is."""
+    slice_, row, column = np.mgrid[:slices, :side, :side]
+    values = 2 + np.sin(row / 4 + slice_ / 2) + np.cos(column / 3 - slice_ / 3)
+    return values[None], np.hypot(row[0] - side / 2, column[0] - side / 2) < side / 2 - 1
+
+
+def lost(name: str, known: Array, junk: float) -> float:
+    """What of a prior's gain over linear interpolation is lost where slices show no more than is ``known``."""
+    values, _ = ringed()
+    every = everything(values)
+    every[4] = known[4] = False
+    positions, inside = [*POSITIONS["even"], 8.0], known.any(axis=0)
+    answer, said = ALONG[name](np.where(known, values, junk), known, positions, 4)
+    np.testing.assert_array_equal(said, inside)
+    (whole, _), (plain, _) = (prior(values, every, positions, 4) for prior in (ALONG[name], linear))
+    wrong, least, most = (np.abs(found - values[:, 4])[:, inside].mean() for found in (answer, whole, plain))
+    assert least < 0.75 * most
+    return float((wrong - least) / (most - least))
+
+
+@pytest.mark.parametrize("junk", [1e6, np.nan])
+@pytest.mark.parametrize("name", ["cubic", "cubic and kriging", "linear and flow", "cubic and kriging and flow"])
+def test_what_no_slice_shows_takes_little_from_what_they_do(name: str, junk: float) -> None:
+    assert lost(name, np.repeat(ringed()[1][None], 9, axis=0), junk) < 0.25
+
+
+@pytest.mark.parametrize("junk", [1e6, np.nan])
+@pytest.mark.parametrize("name", ["cubic", "cubic and kriging", "linear and flow", "cubic and kriging and flow"])
+def test_pixels_that_single_slices_lack_cost_little_more_than_those(name: str, junk: float) -> None:
+    assert lost(name, np.random.default_rng(0).random((9, 32, 32)) < 0.99, junk) < 0.25
+
+
 @pytest.mark.parametrize("name", ALONG)
 def test_a_prior_says_where_it_knows_nothing(name: str) -> None:
     values = np.ones((1, 4, 2, 2))

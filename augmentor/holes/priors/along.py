@@ -22,6 +22,9 @@ YEAR = 365.25
 FEWEST = 4
 """Whole slices that a cubic spline goes through, at least."""
 
+MOST = 0.95
+"""Part of the pixels that any slice shows, which one shows that is nearly whole."""
+
 STEADY = 1e-2
 """How strongly the seasons of a pixel are held to none, as a part of an observation."""
 
@@ -120,15 +123,31 @@ def cubic(values: Values, known: Mask, positions: Sequence[float], index: int) -
     used = whole(known, positions, index)
     if not used:
         return linear(values, known, positions, index)
-    spline = CubicSpline([positions[s] for s in used], values[:, used], axis=1)
-    return spline(positions[index]).astype(values.dtype), np.ones(known.shape[1:], dtype=bool)
+    spline = CubicSpline([positions[s] for s in used], np.where(known[used], values[:, used], 0), axis=1)
+    told = np.asarray(known[used].all(axis=0))
+    answer, said = linear(values, known, positions, index) if not told.all() else (0, told)
+    return np.where(told, spline(positions[index]), answer).astype(values.dtype), said
 
 
 def whole(known: Mask, positions: Sequence[float], index: int) -> list[int]:
     """The eight nearest whole known slices; none where they are fewer than ``FEWEST``, or on one side."""
-    there = [s for s in np.flatnonzero(known.all(axis=(1, 2))).tolist() if s != index]
+    others = known.copy()
+    others[index] = False
+    there = alike(others)
     used = sorted(sorted(there, key=lambda s: abs(positions[s] - positions[index]))[:8])
     return used if len(used) >= FEWEST and used[0] < index < used[-1] else []
+
+
+def alike(known: Mask) -> list[int]:
+    """Slices that show all that any of them shows; where these are fewer than ``FEWEST``, those that show nearly all.
+
+    What none shows, as the corners round the circle of a CT, is missed in none. Where padding has a value that air
+    has, too, each lacks other pixels, and few.
+    """
+    seen = known.any(axis=0)
+    shown = known.sum(axis=(1, 2)) / max(1, seen.sum())
+    every, most = (np.flatnonzero(shown >= least).tolist() for least in (1.0, MOST))
+    return every if len(every) >= FEWEST else most
 
 
 def median(values: Values, known: Mask, positions: Sequence[float], index: int) -> tuple[Values, Mask]:

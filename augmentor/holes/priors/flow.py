@@ -8,8 +8,10 @@ from typing import Any
 import cv2
 import numpy as np
 from numpy.typing import NDArray
+from scipy.ndimage import distance_transform_edt
 
 from augmentor.holes.kinds import Mask
+from augmentor.holes.priors.along import alike
 from augmentor.holes.priors.kinds import Values
 
 SMALLEST = 24
@@ -27,13 +29,25 @@ def flowing(values: Values, known: Mask, positions: Sequence[float], index: int)
     Search", as OpenCV has it, forth and back.
     """
     plane = known.shape[1:]
-    there = [s for s in np.flatnonzero(known.all(axis=(1, 2))).tolist() if s != index]
+    others = known.copy()
+    others[index] = False
+    there = alike(others)
     if not there or not there[0] < index < there[-1] or min(plane) < SMALLEST:
         return np.zeros((len(values), *plane), dtype=values.dtype), np.zeros(plane, dtype=bool)
     before, after = max(s for s in there if s < index), min(s for s in there if s > index)
     part = float((positions[index] - positions[before]) / (positions[after] - positions[before]))
-    made = [_mixed(first, second, part) for first, second in zip(values[:, before], values[:, after], strict=True)]
-    return np.stack(made).astype(values.dtype), np.ones(plane, dtype=bool)
+    shown = known[[before, after]]
+    pair = np.stack([_spread(values[:, s], known[s]) for s in (before, after)], axis=1)
+    made = [_mixed(first, second, part) for first, second in pair]
+    return np.stack(made).astype(values.dtype), np.asarray(shown.all(axis=0))
+
+
+def _spread(values: Values, shown: Mask) -> Values:
+    """What a slice (C, h, w) does not show is as the nearest pixel that it does: an edge there would not flow."""
+    if shown.all():
+        return values
+    nearest = distance_transform_edt(~shown, return_distances=False, return_indices=True)
+    return np.asarray(values[:, *nearest])
 
 
 def _mixed(first: Values, second: Values, part: float) -> NDArray[Any]:

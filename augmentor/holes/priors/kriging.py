@@ -37,8 +37,8 @@ def kriging(
     plane = known.shape[1:]
     if not found:
         return np.zeros((len(values), *plane), dtype=values.dtype), np.zeros(plane, dtype=bool)
-    answer = np.tensordot(values[:, used], np.array(found, dtype=values.dtype), (1, 0))
-    return answer, np.ones(plane, dtype=bool)
+    answer = np.tensordot(np.where(known[used], values[:, used], 0), np.array(found, dtype=values.dtype), (1, 0))
+    return answer, np.asarray(known[used].all(axis=0))
 
 
 @lru_cache(maxsize=4096)
