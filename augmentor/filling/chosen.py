@@ -25,7 +25,7 @@ CLASSICAL = {
 }
 """What a prior is called, by the kind of scene."""
 
-CLEARLY = 0.88
+CLEARLY = 0.5
 """Of a prior's squared errors, those with the optical flow are to be fewer, for a network to learn over it. What less
 it tells a network finds by itself, and better than in what the flow leaves."""
 
