@@ -96,9 +96,11 @@ def _set_in(hidden: Hidden, guess: NDArray[np.float32]) -> NDArray[np.float32]:
 
 
 class Rebuilt(NamedTuple):
-    """A slice rebuilt (C, h, w), and half of the interval that holds nine in ten truths, in [-1, 1] units."""
+    """A slice rebuilt (C, h, w), in [-1, 1] units; and the best guess, with half of the interval round it that holds
+    nine in ten truths."""
 
     values: NDArray[np.float32]
+    guess: NDArray[np.float32]
     half: NDArray[np.float32]
 
 
@@ -160,17 +162,22 @@ class Answer:
 
     def __call__(self, context: Context) -> Rebuilt:
         """The slice that ``context`` tells of."""
-        values, told = context.prior, context.told[None]
-        guess = np.zeros((1, *values.shape), np.float32)
+        told, guess = context.told[None], np.zeros((1, *context.prior.shape), np.float32)
+        best = values = context.prior
         if network := self.followed:
             guess = network(told, None)
-            made = network(told, self._noise(told)) if self.sharp else guess
-            correction = feathered(told[0], len(values)) * made[0]
-            values = values + self._gain * (tamed(correction, self.most) if self.most else correction)
+            best = values = self._corrected(context, guess)
+            if self.sharp:
+                values = self._corrected(context, network(told, self._noise(told)))
         half = np.zeros_like(values)
         if self.doubt is not None:
             half = self.doubt.half(self._signs(told, guess)[:, 0])
-        return Rebuilt(values, half)
+        return Rebuilt(values, best, half)
+
+    def _corrected(self, context: Context, made: NDArray[np.float32]) -> NDArray[np.float32]:
+        """The prior (C, h, w) with what the network ``made`` of it (1, C, h, w), as far as that is followed."""
+        correction = feathered(context.told, len(context.prior)) * made[0]
+        return np.asarray(context.prior + self._gain * (tamed(correction, self.most) if self.most else correction))
 
     @property
     def followed(self) -> Correct | None:

@@ -52,12 +52,13 @@ class AtEnds:
         if not steps.any():
             return between
         context = look(column, index, ~column.known[index], match=False, prior="nearest")
-        values, half = between.values.copy(), between.half.copy()
+        rebuilt = Rebuilt(*(part.copy() for part in between))
         for step in np.unique(steps[steps > 0]).tolist():
             answer = self.answers[_told(self.answers, step)] if self.answers else Answer("nearest")
             there, made = steps == step, answer(context)
-            values[:, there], half[:, there] = made.values[:, there], made.half[:, there]
-        return Rebuilt(values, half)
+            for part, at_end in zip(rebuilt, made, strict=True):
+                part[:, there] = at_end[:, there]
+        return rebuilt
 
 
 def _told(answers: Mapping[int, object], step: int) -> int:

@@ -34,8 +34,8 @@ RIM = 192
 """Pixels looked at around a hole that reaches across the border of a block, within ``REACH`` of that. With 64, a stack
 whose light changes stepped twice as far there."""
 
-Made = tuple[Patch, NDArray[np.float64]]
-"""Rebuilt pixels, and half of the interval of each, in physical units."""
+Made = tuple[Patch, NDArray[np.float64], NDArray[np.float64]]
+"""Rebuilt pixels, the best guess at each, and half of the interval round that (C, h, w), in physical units."""
 
 
 def anything(view: View) -> bool:
@@ -110,11 +110,11 @@ def _block(view: View, answer: Answer, at_ends: AtEnds | None, block: Window, fr
             own = next(volume for volume in volumes(view.scene) if index < volume.stop)
             found = at_ends(seen.some(own), index - own.start, found)
         # No slice or date shows more than all others: a spline or a network that says so is wrong.
-        values_made = view.scaling.to_physical(found.values.clip(*ends))[:, *inner]
+        values, guess = (view.scaling.to_physical(v.clip(*ends))[:, *inner] for v in (found.values, found.guess))
         half = view.scaling.extent(found.half)[:, *inner]
         # What no slice shows, as the corners around a CT's circle, is no part of the patient, nor of a new slice.
         shown = near[inner] if view.volume and holes[:, index].all() else True
-        yield Patch(index, block, values_made, made[:, index] & shown), half
+        yield Patch(index, block, values, made[:, index] & shown), guess, half
 
 
 def _looked_at(view: View, wide: Window, holes: Mask) -> Window:

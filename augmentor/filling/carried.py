@@ -107,8 +107,8 @@ def carry_out(
     if sharp and choice.answer.followed is None:
         note("there is one answer alone, and no sample of others: no network is followed here")
     with Spool(scene.template().steps) as spool:
-        for patch, half in rebuilt(view, replace(choice.answer, sharp=sharp), choice.at_ends):
-            spool.put(patch, half)
+        for patch, guess, half in rebuilt(view, replace(choice.answer, sharp=sharp), choice.at_ends):
+            spool.put(patch, guess, half)
         # That took its time, and another may have written there meanwhile.
         check_place(source, out)
         files = scene.write_filled(out, spool.patches(), provenance)

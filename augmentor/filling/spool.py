@@ -5,7 +5,6 @@ from __future__ import annotations
 import tempfile
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -16,7 +15,8 @@ from data_adapters import Patch, Window
 
 
 class Spool:
-    """Patches put in one by one, with half of the interval (C, h, w) of each; given back as often as asked.
+    """Patches put in one by one, with the best guess and half of the interval round it (C, h, w) of each; given back as
+    often as asked.
 
     ``steps`` (C,) lie between two values that can be written; 0 where any can.
     """
@@ -36,9 +36,9 @@ class Spool:
     def __exit__(self, *raised: object) -> None:
         self._folder.cleanup()
 
-    def put(self, patch: Patch, half: NDArray[np.float64]) -> None:
+    def put(self, patch: Patch, guess: NDArray[np.float64], half: NDArray[np.float64]) -> None:
         """Keep a patch."""
-        np.savez(self._path(len(self._patches)), values=patch.values, half=half, made=patch.made)
+        np.savez(self._path(len(self._patches)), values=patch.values, guess=guess, half=half, made=patch.made)
         self._patches.append((patch.slice, patch.window))
         made = patch.made.any(axis=0)
         self.pixels += int(made.sum())
@@ -64,14 +64,15 @@ class Spool:
     def patches(self, side: int = 0) -> Iterator[Patch]:
         """Every patch as it was put in, or its lower (-1) or upper (1) bound.
 
-        Bounds are rounded to the nearest value as all that is written is. Half a step nearer to the patch, they hold
-        between them just the values that lay between them before, and the patch's own.
+        Bounds are rounded to the nearest value as all that is written is. Half a step nearer to the best guess, they
+        hold between them just the values that lay between them before, and the best guess's own.
         """
         for number, (index, window) in enumerate(self._patches):
             with np.load(self._path(number)) as kept:
-                patch = Patch(index, window, kept["values"], kept["made"])
-                half = np.maximum(kept["half"] - self._narrower, 0)
-                yield replace(patch, values=patch.values + side * half) if side else patch
+                values = kept["values"]
+                if side:
+                    values = kept["guess"] + side * np.maximum(kept["half"] - self._narrower, 0)
+                yield Patch(index, window, values, kept["made"])
 
     def _path(self, number: int) -> Path:
         return Path(self._folder.name) / f"{number}.npz"

@@ -26,7 +26,7 @@ def test_ends_that_are_rounded_hold_just_the_values_that_the_interval_held_and_t
     patch, half = drawn(widest)
     integer = np.dtype(np.int16)
     with Spool((abs(slope),) * 2) as spool:
-        spool.put(patch, half)
+        spool.put(patch, patch.values, half)
         guess, *ends = (
             to_physical(to_stored(next(spool.patches(side)).values, integer, slope), slope) for side in (0, -1, 1)
         )
@@ -39,13 +39,23 @@ def test_ends_that_are_rounded_hold_just_the_values_that_the_interval_held_and_t
 def test_where_any_value_can_be_written_the_ends_are_the_interval_s_own() -> None:
     patch, half = drawn(2.0)
     with Spool((0.0, 0.0)) as spool:
-        spool.put(patch, half)
+        spool.put(patch, patch.values, half)
         for side in (-1, 0, 1):
             (back,) = spool.patches(side)
             np.testing.assert_array_equal(back.values, patch.values + side * half)
             np.testing.assert_array_equal(back.made, patch.made)
             assert (back.slice, back.window) == (3, WINDOW)
         assert spool.pixels == patch.made.sum() and spool.touched == {3: WINDOW}
+
+
+def test_the_interval_lies_round_the_best_guess_whatever_is_written() -> None:
+    patch, half = drawn(2.0)
+    guess = patch.values + 5
+    with Spool((0.0, 0.0)) as spool:
+        spool.put(patch, guess, half)
+        found = {side: next(spool.patches(side)).values for side in (-1, 0, 1)}
+    for side, values in ((-1, guess - half), (0, patch.values), (1, guess + half)):
+        np.testing.assert_array_equal(found[side], values)
 
 
 MADE = {
@@ -72,7 +82,7 @@ def test_what_was_made_is_told_of_any_window_however_it_was_put_in(case: str, bl
         for window in windows(*plane, block, 0.0):
             part = left[window.slices].copy()[None]
             left[window.slices] = False
-            spool.put(Patch(1, window, np.zeros(part.shape), part), np.zeros(part.shape))
+            spool.put(Patch(1, window, np.zeros(part.shape), part), *np.zeros((2, *part.shape)))
         for window in (Window(0, 0, *plane), Window(3, 0, 1, 30), Window(0, 25, 20, 1), Window(2, 4, 9, 17)):
             np.testing.assert_array_equal(spool.made(1, window), made[window.slices])
             assert not spool.made(0, window).any()
