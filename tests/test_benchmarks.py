@@ -60,7 +60,8 @@ def test_trials_are_recorded_once_with_floor_time_and_commit(tmp_path: Path) -> 
     ours, _, matched = (record["parameters"] for record in records)
     assert abs(matched - ours) <= 0.1 * ours
     assert {path.name for path in tmp_path.glob("gan_*.png")} == {
-        f"gan_chest_xray_32_{model}.png" for model in ("real", "t2t", "dcgan", "dcgan_matched")
+        f"gan_chest_xray_32_{shown}.png"
+        for shown in ("real", *(f"{model}_0.02_minutes" for model in ("t2t", "dcgan", "dcgan_matched")))
     }
     assert bench("compare", *SHORT, *models).output.count("there: ") == 3
     assert len((tmp_path / "gan.jsonl").read_text().splitlines()) == 3
