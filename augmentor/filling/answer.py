@@ -89,10 +89,10 @@ def tamed(correction: NDArray[np.float32], most: Sequence[float]) -> NDArray[np.
     return np.asarray(correction / np.maximum(beyond, 1) ** 2)
 
 
-def _set_in(hidden: Hidden, guess: NDArray[np.float32]) -> NDArray[np.float32]:
-    """A best guess (B, C, h, w) of hidden parts, setting in over their rims."""
-    far = np.stack([feathered(told, hidden.prior.shape[1]) for told in hidden.told])
-    return np.asarray(far[:, None] * guess)
+def _set_in(told: NDArray[np.float32], made: NDArray[np.float32]) -> NDArray[np.float32]:
+    """What a network made (B, C, h, w) of what it is told (B, K, h, w), setting in over the rims of the holes."""
+    far = np.stack([feathered(one, made.shape[1]) for one in told])
+    return np.asarray(far[:, None] * made)
 
 
 class Rebuilt(NamedTuple):
@@ -121,8 +121,8 @@ class Answer:
 
     def judged(self, trial: Trial) -> tuple[Answer, Judged]:
         """The same, with gain, most and doubt by what it makes of hidden parts of known truth, and how it did there."""
-        guesses = [self._guess(hidden.told, hidden.prior.shape[1]) for hidden in trial.parts]
-        corrections = [_set_in(hidden, guess) for hidden, guess in zip(trial.parts, guesses, strict=True)]
+        guesses = [self._guess(hidden) for hidden in trial.parts]
+        corrections = [_set_in(hidden.told, guess) for hidden, guess in zip(trial.parts, guesses, strict=True)]
         most: tuple[float, ...] = ()
         if trial.unlike:
             inside = np.moveaxis(np.abs(corrections[0]), 1, -1)[trial.own.hole[:, 0]]
@@ -150,15 +150,13 @@ class Answer:
             return least_gain(alike, trial.alike)
         if trial.unseen is None:
             return judge(alike, trial.alike).gain
-        guess = self._guess(trial.unseen.told, trial.unseen.prior.shape[1])
-        unseen = judge(tamed(_set_in(trial.unseen, guess), most), trial.unseen).gain
+        corrections = _set_in(trial.unseen.told, self._guess(trial.unseen))
+        unseen = judge(tamed(corrections, most), trial.unseen).gain
         return tuple(map(min, careful_gain(alike, trial.alike), unseen))
 
-    def _guess(self, told: NDArray[np.float32], channels: int) -> NDArray[np.float32]:
-        """The network's best guess (B, C, h, w), as it is."""
-        if self.network is None:
-            return np.zeros((len(told), channels, *told.shape[2:]), np.float32)
-        return self.network(told, None)
+    def _guess(self, hidden: Hidden) -> NDArray[np.float32]:
+        """The network's best guess (B, C, h, w) of hidden parts, as it is."""
+        return np.zeros_like(hidden.prior) if self.network is None else self.network(hidden.told, None)
 
     def __call__(self, context: Context) -> Rebuilt:
         """The slice that ``context`` tells of."""
@@ -176,7 +174,7 @@ class Answer:
 
     def _corrected(self, context: Context, made: NDArray[np.float32]) -> NDArray[np.float32]:
         """The prior (C, h, w) with what the network ``made`` of it (1, C, h, w), as far as that is followed."""
-        correction = feathered(context.told, len(context.prior)) * made[0]
+        correction = _set_in(context.told[None], made)[0]
         return np.asarray(context.prior + self._gain * (tamed(correction, self.most) if self.most else correction))
 
     @property

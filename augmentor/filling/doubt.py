@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -29,29 +29,34 @@ LEAST = 0.01
 
 @dataclass(frozen=True)
 class Curve:
-    """Half of the interval by the spread that is said: ``halves`` at ``spreads``, linear between these; as at the first
-    one below it, and in proportion to the spread beyond the last."""
+    """Half of the interval by signs of the error, of which ``weights`` (K,) make a spread: ``halves`` at ``spreads``,
+    linear between these; as at the first one below it, and in proportion to the spread beyond the last."""
 
+    weights: Values
     spreads: Values
     halves: Values
 
     @classmethod
-    def calibrated(cls, error: Values, spread: Values) -> Curve:
-        """From sizes of errors (N,) and their spreads (N,), by split conformal prediction in each bin of spreads.
+    def calibrated(cls, error: Values, signs: Values) -> Curve:
+        """From sizes of errors (N,) and their signs (K, N), by split conformal prediction in each bin of spreads.
 
-        What is easy and hardly varies does not make up for what is not: a hole may show other parts of either than
+        A sign counts by as much as the size of the error grows with it, the others given: least squares, none against
+        it. What is easy and hardly varies does not make up for what is not: a hole may show other parts of either than
         what was hidden. Source: Mondrian prediction, Vovk et al. 2005, "Algorithmic learning in a random world",
         section 4.5; a larger spread never means a narrower interval (isotonic regression).
         """
+        weights = nnls(np.column_stack([signs.T, np.ones_like(error)]), error)[0][:-1]
+        spread = weights @ signs
         edges = np.unique(np.quantile(spread, np.linspace(0, 1, int(np.clip(len(spread) // FEWEST, 1, BINS)) + 1)))
         bins = np.clip(np.searchsorted(edges, spread, side="right") - 1, 0, max(0, len(edges) - 2))
         of_bins = [bins == number for number in np.unique(bins)]
         quantiles = [_conformal(error[of_bin]) for of_bin in of_bins]
         rising = isotonic_regression(quantiles, weights=[of_bin.sum() for of_bin in of_bins]).x
-        return cls(np.array([np.median(spread[of_bin]) for of_bin in of_bins]), np.asarray(rising))
+        return cls(weights, np.array([np.median(spread[of_bin]) for of_bin in of_bins]), np.asarray(rising))
 
-    def __call__(self, spread: Values) -> Values:
-        """Half of the interval of spreads of any shape."""
+    def __call__(self, signs: Values) -> Values:
+        """Half of the interval (...) by signs (K, ...)."""
+        spread = np.tensordot(self.weights, signs, 1)
         last = self.spreads[-1]
         beyond = np.maximum(spread / last, 1) if last > 0 else 1.0
         return np.asarray(np.interp(spread, self.spreads, self.halves) * beyond)
@@ -59,25 +64,14 @@ class Curve:
 
 @dataclass(frozen=True)
 class Doubt:
-    """Half of the interval by signs of the error: ``weights``, one a sign (K,), make of them the spread that a curve
-    is had from; both a channel."""
+    """Half of the interval by signs of the error, a curve a channel."""
 
-    weights: tuple[Values, ...]
     curves: tuple[Curve, ...]
 
     @classmethod
     def calibrated(cls, error: Values, signs: Values, hole: Mask) -> Doubt:
-        """From errors (B, C, h, w) and their signs (K, B, C, h, w), none negative, inside hidden parts (B, 1, h, w).
-
-        A sign counts by as much as the size of the error grows with it, the others given: least squares, none against
-        it.
-        """
-        weights, curves = [], []
-        for sizes, told in _by_channel(error, signs, hole):
-            counted = nnls(np.column_stack([told.T, np.ones_like(sizes)]), sizes)[0][:-1]
-            weights.append(counted)
-            curves.append(Curve.calibrated(sizes, counted @ told))
-        return cls(tuple(weights), tuple(curves))
+        """From errors (B, C, h, w) and their signs (K, B, C, h, w), none negative, inside hidden parts (B, 1, h, w)."""
+        return cls(tuple(Curve.calibrated(sizes, told) for sizes, told in _by_channel(error, signs, hole)))
 
     def needed(self, error: Values, signs: Values, hole: Mask) -> Values:
         """How many times as wide it is to be (C,) to hold nine in ten of other errors, which are given as to calibrate.
@@ -85,22 +79,18 @@ class Doubt:
         Source: Lei et al. 2018, as below, section 5.2, with half of the interval for what residuals are scaled by.
         """
         factors = []
-        for (sizes, told), weights, curve in zip(
-            _by_channel(error, signs, hole), self.weights, self.curves, strict=True
-        ):
-            half = curve(weights @ told)
+        for curve, (sizes, told) in zip(self.curves, _by_channel(error, signs, hole), strict=True):
+            half = curve(told)
             factors.append(_conformal(sizes / np.maximum(half, max(LEAST * half.mean(), 1e-12))))
         return np.array(factors)
 
     def times(self, factors: Values) -> Doubt:
         """The interval so many times as wide, a factor a channel (C,)."""
-        wider = [Curve(c.spreads, c.halves * times) for c, times in zip(self.curves, factors, strict=True)]
-        return Doubt(self.weights, tuple(wider))
+        return Doubt(tuple(replace(c, halves=c.halves * times) for c, times in zip(self.curves, factors, strict=True)))
 
     def half(self, signs: NDArray[np.float32]) -> NDArray[np.float32]:
         """Half of the interval (C, h, w) by the signs (K, C, h, w)."""
-        spreads = map(np.tensordot, self.weights, np.moveaxis(signs, 1, 0), (1,) * len(self.curves))
-        halves = [curve(spread) for curve, spread in zip(self.curves, spreads, strict=True)]
+        halves = [curve(told) for curve, told in zip(self.curves, np.moveaxis(signs, 1, 0), strict=True)]
         return np.stack(halves).astype(np.float32)
 
 

@@ -26,12 +26,12 @@ def sign(image: Any, raw: NDArray[Any], what: str, provenance: Provenance) -> No
     text = fixity.as_text(provenance, fixity.digest_of(raw.T)).encode()
     extensions = image.header.extensions
     # Of a file that was filled before, the new statement takes the place of the old one.
-    extensions[:] = [extension for extension in extensions if statement(extension) is None]
+    extensions[:] = [extension for extension in extensions if _statement(extension) is None]
     extensions.append(Nifti1Extension("comment", text))
 
 
-def statement(extension: Any) -> fixity.Stated | None:
-    """What ``_sign`` wrote; None of any other extension."""
+def _statement(extension: Any) -> fixity.Stated | None:
+    """What ``sign`` wrote; None of any other extension."""
     if extension.get_code() != COMMENT:
         return None
     content = extension.get_content()
@@ -44,7 +44,7 @@ def stated(path: Path) -> fixity.Stated | None:
     Raises:
         BrokenFile: if it is no readable NIfTI.
     """
-    found = [statement(extension) for extension in load(path).header.extensions]
+    found = [_statement(extension) for extension in load(path).header.extensions]
     return next((statement for statement in reversed(found) if statement is not None), None)
 
 

@@ -70,7 +70,7 @@ def signs_of(seed: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
 
 
 def test_a_sign_counts_by_as_much_as_errors_grow_with_it() -> None:
-    weights = Doubt.calibrated(*signs_of(0)).weights[0]
+    weights = Doubt.calibrated(*signs_of(0)).curves[0].weights
     # The mean size of a normal error is this part of its spread.
     np.testing.assert_allclose(weights / np.sqrt(2 / np.pi), [1, 0.5, 0], atol=0.06)
 
@@ -91,7 +91,7 @@ def test_what_several_signs_tell_makes_the_interval_narrower_and_it_holds_as_man
 def test_a_sign_that_errors_go_against_does_not_count() -> None:
     errors, signs, hole = signs_of(0)
     against = np.stack([signs[0], 1 / (1 + np.abs(errors))])
-    assert Doubt.calibrated(errors, against, hole).weights[0][1] == 0
+    assert Doubt.calibrated(errors, against, hole).curves[0].weights[1] == 0
 
 
 def test_what_lies_outside_of_the_hole_does_not_count() -> None:

@@ -112,8 +112,7 @@ def nearest(values: Values, known: Mask, positions: Sequence[float], index: int)
 
 def mean(values: Values, known: Mask, positions: Sequence[float], index: int) -> tuple[Values, Mask]:
     """The mean of all other known values."""
-    others = known.copy()
-    others[index] = False
+    others = without(known, index)
     count = others.sum(axis=0)
     return np.where(others, values, 0).sum(axis=1) / np.maximum(count, 1), count > 0
 
@@ -124,18 +123,25 @@ def cubic(values: Values, known: Mask, positions: Sequence[float], index: int) -
     if not used:
         return linear(values, known, positions, index)
     spline = CubicSpline([positions[s] for s in used], np.where(known[used], values[:, used], 0), axis=1)
-    told = np.asarray(known[used].all(axis=0))
-    answer, said = linear(values, known, positions, index) if not told.all() else (0, told)
-    return np.where(told, spline(positions[index]), answer).astype(values.dtype), said
+    found, told = spline(positions[index]).astype(values.dtype), np.asarray(known[used].all(axis=0))
+    if told.all():
+        return found, told
+    answer, said = linear(values, known, positions, index)
+    return np.where(told, found, answer), said
 
 
 def whole(known: Mask, positions: Sequence[float], index: int) -> list[int]:
     """The eight nearest whole known slices; none where they are fewer than ``FEWEST``, or on one side."""
-    others = known.copy()
-    others[index] = False
-    there = alike(others)
+    there = alike(without(known, index))
     used = sorted(sorted(there, key=lambda s: abs(positions[s] - positions[index]))[:8])
     return used if len(used) >= FEWEST and used[0] < index < used[-1] else []
+
+
+def without(known: Mask, index: int) -> Mask:
+    """What is known (S, h, w) of all slices but one."""
+    others = known.copy()
+    others[index] = False
+    return others
 
 
 def alike(known: Mask) -> list[int]:
@@ -152,8 +158,7 @@ def alike(known: Mask) -> list[int]:
 
 def median(values: Values, known: Mask, positions: Sequence[float], index: int) -> tuple[Values, Mask]:
     """The median of all other known values."""
-    others = known.copy()
-    others[index] = False
+    others = without(known, index)
     said = np.asarray(others.any(axis=0))
     found = np.zeros((values.shape[0], *said.shape), dtype=values.dtype)
     seen = np.where(others[:, said], values[:, :, said], np.nan)
@@ -167,8 +172,7 @@ def seasonal(values: Values, known: Mask, positions: Sequence[float], index: int
     Source: Zhu and Woodcock 2014, "Continuous change detection and classification of land cover", equation 1,
     without its trend.
     """
-    others = known.copy()
-    others[index] = False
+    others = without(known, index)
     angle = 2 * np.pi * np.asarray(positions, dtype=float) / YEAR
     wave = np.stack([np.ones_like(angle), np.cos(angle), np.sin(angle)], axis=1)
     products = np.einsum("shw,sa,sb->hwab", others.astype(float), wave, wave)

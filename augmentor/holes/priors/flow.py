@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from scipy.ndimage import distance_transform_edt
 
 from augmentor.holes.kinds import Mask
-from augmentor.holes.priors.along import alike
+from augmentor.holes.priors.along import alike, without
 from augmentor.holes.priors.kinds import Values
 
 SMALLEST = 24
@@ -29,9 +29,7 @@ def flowing(values: Values, known: Mask, positions: Sequence[float], index: int)
     Search", as OpenCV has it, forth and back.
     """
     plane = known.shape[1:]
-    others = known.copy()
-    others[index] = False
-    there = alike(others)
+    there = alike(without(known, index))
     if not there or not there[0] < index < there[-1] or min(plane) < SMALLEST:
         return np.zeros((len(values), *plane), dtype=values.dtype), np.zeros(plane, dtype=bool)
     before, after = max(s for s in there if s < index), min(s for s in there if s > index)
