@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
+from matplotlib import colormaps
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator
@@ -58,9 +59,10 @@ def _rows(records: Sequence[Record], row: str, ours: str) -> Figure:
 def _few(records: Sequence[Record]) -> Figure:
     """A panel a data set, a line a model from few images to many; the grey line is training images themselves."""
     sets = grouped(records, lambda r: (r["data"], r["pixels"], r["minutes"]))
-    figure = Figure(figsize=(4.6 * len(sets), 3.4), layout="constrained")
+    figure = Figure(figsize=(6 * len(sets), 3.4), layout="constrained")
     panels = figure.subplots(1, len(sets), squeeze=False)[0]
     for axes, ((data, pixels, minutes), trials) in zip(panels, sets.items(), strict=True):
+        axes.set_prop_cycle(color=colormaps["Dark2"](range(8)))
         for model, line in grouped(trials, lambda r: r["model"]).items():
             points = sorted((t["trained_on"], t[FIRST]["frechet"], t[FIRST]["frechet_floor"]) for t in line)
             counts, distances, floors = zip(*points, strict=True)
@@ -69,7 +71,7 @@ def _few(records: Sequence[Record]) -> Figure:
                 axes.plot(counts, floors, "--", color=FLOOR, label="training images")
         axes.set(title=f"{data}, {pixels} px, {minutes:g} min", xlabel="training images", ylabel="Fréchet distance")
         axes.set_ylim(bottom=0)
-        axes.legend(frameon=False)
+        axes.legend(frameon=False, loc="upper left", bbox_to_anchor=(1, 1))
     return figure
 
 
