@@ -140,8 +140,10 @@ class Answer:
         ]
         doubt = Doubt.calibrated(*seen[0])
         if trial.rows:
-            as_holes, as_hidden = seen[1:]
-            doubt = doubt.times(Doubt.calibrated(*as_hidden).needed(*as_holes))
+            # What holes of rows need for each half that hidden rows would have; background, where both are small,
+            # does not make up for what shows.
+            (error, signs, hole), as_hidden = seen[1:]
+            doubt = doubt.then(Doubt.calibrated(error, Doubt.calibrated(*as_hidden).half(signs)[None], hole))
         return replace(chosen, doubt=doubt), judged
 
     def _judged_gain(self, trial: Trial, alike: NDArray[np.float32], most: tuple[float, ...]) -> tuple[float, ...]:

@@ -23,9 +23,6 @@ BINS = 32
 FEWEST = 256
 """Pixels in a bin, at least."""
 
-LEAST = 0.01
-"""Of the mean half of the interval, what any half counts as, at least, in asking how much wider it is to be."""
-
 
 @dataclass(frozen=True)
 class Curve:
@@ -61,6 +58,10 @@ class Curve:
         beyond = np.maximum(spread / last, 1) if last > 0 else 1.0
         return np.asarray(np.interp(spread, self.spreads, self.halves) * beyond)
 
+    def then(self, needed: Curve) -> Curve:
+        """The same signs, and for each half of the interval what ``needed`` makes of it as its one sign."""
+        return replace(self, halves=needed(self.halves[None]))
+
 
 @dataclass(frozen=True)
 class Doubt:
@@ -73,25 +74,14 @@ class Doubt:
         """From errors (B, C, h, w) and their signs (K, B, C, h, w), none negative, inside hidden parts (B, 1, h, w)."""
         return cls(tuple(Curve.calibrated(sizes, told) for sizes, told in _by_channel(error, signs, hole)))
 
-    def needed(self, error: Values, signs: Values, hole: Mask) -> Values:
-        """How many times as wide it is to be (C,) to hold nine in ten of other errors, which are given as to calibrate.
-
-        Source: Lei et al. 2018, as below, section 5.2, with half of the interval for what residuals are scaled by.
-        """
-        factors = []
-        for curve, (sizes, told) in zip(self.curves, _by_channel(error, signs, hole), strict=True):
-            half = curve(told)
-            factors.append(_conformal(sizes / np.maximum(half, max(LEAST * half.mean(), 1e-12))))
-        return np.array(factors)
-
-    def times(self, factors: Values) -> Doubt:
-        """The interval so many times as wide, a factor a channel (C,)."""
-        return Doubt(tuple(replace(c, halves=c.halves * times) for c, times in zip(self.curves, factors, strict=True)))
+    def then(self, needed: Doubt) -> Doubt:
+        """The same signs, and for each half of the interval what ``needed`` has learned to make of it."""
+        return Doubt(tuple(map(Curve.then, self.curves, needed.curves)))
 
     def half(self, signs: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Half of the interval (C, h, w) by the signs (K, C, h, w)."""
-        halves = [curve(told) for curve, told in zip(self.curves, np.moveaxis(signs, 1, 0), strict=True)]
-        return np.stack(halves).astype(np.float32)
+        """Half of the interval (..., C, h, w) by the signs (K, ..., C, h, w)."""
+        halves = [curve(told) for curve, told in zip(self.curves, np.moveaxis(signs, -3, 0), strict=True)]
+        return np.stack(halves, axis=-3).astype(np.float32)
 
 
 def _by_channel(error: Values, signs: Values, hole: Mask) -> Iterator[tuple[Values, Values]]:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from augmentor.filling.columns import columns
 from augmentor.filling.trial import Trial
@@ -27,6 +29,9 @@ LOOKED_AT = 256
 
 ENDS: tuple[Lost, ...] = ("earlier", "later")
 """What is lost at either end of a volume."""
+
+WHOLE_ONES = 32
+"""Whole slices of a volume that its prior is judged by."""
 
 COMPARED_ON = 96
 """Hidden parts that priors are compared by."""
@@ -103,7 +108,15 @@ class Rehearsal:
             every, aside = [*self.columns.own, *self.columns.aside], self.columns.aside
             everywhere, unseen = (self._drawn(part, JUDGED_ON, 2, prior) for part in (every, aside))
             return Trial(everywhere, unseen=unseen, unlike=True)
-        return self._trial(prior, JUDGED_ON, 2, self.rows_tell)
+        trial = self._trial(prior, JUDGED_ON, 2, self.rows_tell)
+        return replace(trial, whole=self._whole_errors(prior)) if self.view.volume else trial
+
+    def _whole_errors(self, prior: str) -> NDArray[np.float64]:
+        """Squared errors (C,) of a prior, which learned nothing anywhere, in whole slices."""
+        every = [column._replace(told=column.known) for column in self.columns.aside]
+        hider = self._hider(every, 7, prior, size=_least(every))
+        # One by one: what is told of them takes more memory than the scene.
+        return np.mean([errors(hider.draw(1)) for _ in range(WHOLE_ONES)], axis=0)
 
     def watched(self, prior: str) -> Hidden:
         """Parts that nothing was learned from, to see when learning no longer helps."""
@@ -214,4 +227,9 @@ class Rehearsal:
 
 def _wide(columns: Sequence[Column]) -> tuple[int, ...]:
     """The size of wide hidden parts of these."""
-    return tuple(min(WIDE, *(column.known.shape[axis] for column in columns)) for axis in (1, 2))
+    return tuple(min(WIDE, side) for side in _least(columns))
+
+
+def _least(columns: Sequence[Column]) -> tuple[int, ...]:
+    """Rows and columns that each of these has."""
+    return tuple(min(column.known.shape[axis] for column in columns) for axis in (1, 2))

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from augmentor.holes.hide import Hidden
+from augmentor.holes.judge import errors
 
 
 @dataclass(frozen=True)
@@ -25,6 +26,9 @@ class Trial:
 
     Of a plane alone, ``own`` is of all of it, since what fills it errs by the place much more than by what was learned
     there, and a few windows do not tell how much; ``unseen`` are parts that nothing was learned from.
+
+    The windows of a volume that nothing was learned from are few, too, and may be livelier or duller than the rest of
+    it; ``whole`` are the prior's squared errors (C,) in slices as they are.
     """
 
     own: Hidden
@@ -32,6 +36,7 @@ class Trial:
     by_date: bool = False
     unlike: bool = False
     unseen: Hidden | None = None
+    whole: NDArray[np.float64] | None = None
 
     @property
     def parts(self) -> tuple[Hidden, ...]:
@@ -44,9 +49,12 @@ class Trial:
         return Hidden(*map(np.concatenate, zip(*self.parts[:2], strict=True)))
 
     def expected(self, figures: Sequence[NDArray[Any]]) -> NDArray[Any]:
-        """What a positive figure, had of each of ``parts``, is to be expected to be in the holes.
+        """What squared errors (C,), had of each of ``parts``, are to be expected to be in the holes.
 
-        That of hidden slices, times what neighbours alone make of it in rows.
+        Those of hidden slices, times what neighbours alone make of them in rows, and by how much more, or less, the
+        prior errs in whole slices. Source: the ratio estimator (Cochran 1977, "Sampling techniques", chapter 6).
         """
         own, *rows = figures
-        return own * rows[0] / np.maximum(rows[1], 1e-12) if rows else own
+        times = [(rows[0], rows[1])] if rows else []
+        times += [] if self.whole is None else [(self.whole, errors(self.own))]
+        return np.prod([own, *(above / np.maximum(below, 1e-12) for above, below in times)], axis=0)

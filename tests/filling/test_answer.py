@@ -124,7 +124,8 @@ def test_the_interval_is_as_much_wider_as_rows_err_more_with_the_neighbours_of_h
         return Answer("linear").judged(Trial(own, (rows, as_hidden)))[0](context).half
 
     alone, _ = Answer("linear").judged(Trial(own))
-    np.testing.assert_allclose(half(1.0), alone(context).half, rtol=0.02)
+    # Each bin of rows has a quantile of its own.
+    assert half(1.0).mean() == pytest.approx(alone(context).half.mean(), rel=0.02)
     np.testing.assert_allclose(half(times), times * half(1.0), rtol=1e-5)
 
 

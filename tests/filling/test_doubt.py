@@ -25,7 +25,7 @@ def drawn(seed: int, *, honest: float, count: int = 40) -> tuple[np.ndarray, np.
 def test_nine_in_ten_new_truths_lie_in_the_interval_however_wrong_the_spread(seed: int, honest: float) -> None:
     doubt = by_spread(*drawn(seed, honest=honest))
     errors, spread, hole = drawn(seed + 100, honest=honest)
-    half = np.stack([doubt.half(one[None]) for one in spread])
+    half = doubt.half(spread[None])
     for channel in range(2):
         inside = (np.abs(errors) <= half)[:, channel][hole[:, 0]]
         assert inside.mean() == pytest.approx(COVERED, abs=0.02)
@@ -44,9 +44,30 @@ def test_it_holds_them_among_small_and_large_spreads_alike_however_many_there_ar
 
     errors, spread, _ = skewed(1, 1.0)
     doubt = by_spread(*skewed(0, skew))
-    inside = np.abs(errors) <= np.stack([doubt.half(one[None]) for one in spread])
+    inside = np.abs(errors) <= doubt.half(spread[None])
     for least, most in ((0.1, 0.35), (0.35, 0.6), (0.6, 0.85), (0.85, 1.1)):
         assert inside[(least < spread) & (spread < most)].mean() == pytest.approx(COVERED, abs=0.02)
+
+
+@pytest.mark.parametrize("small, large", [(0.2, 2.0), (1.0, 3.0), (0.5, 0.5)])
+def test_holes_that_err_otherwise_than_what_was_hidden_are_held_among_small_and_large_alike(
+    small: float, large: float
+) -> None:
+    """Nine in ten of what is hidden in rows is easy, as background is."""
+
+    def rows(seed: int, small: float, large: float) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        random = np.random.default_rng(seed)
+        easy = random.random((40, 1, 48, 48)) < 0.9
+        spread = np.where(easy, random.uniform(0.1, 0.2, easy.shape), random.uniform(1, 2, easy.shape))
+        return np.where(easy, small, large) * spread * random.normal(size=easy.shape), spread, np.ones(easy.shape, bool)
+
+    hidden = by_spread(*rows(0, 1.0, 1.0))
+    errors, spread, hole = rows(1, small, large)
+    doubt = hidden.then(by_spread(errors, hidden.half(spread[None]), hole))
+    new, spread, _ = rows(2, small, large)
+    inside = np.abs(new) <= doubt.half(spread[None])
+    for easy in (spread < 0.5, spread > 0.5):
+        assert inside[easy].mean() == pytest.approx(COVERED, abs=0.02)
 
 
 @pytest.mark.parametrize("seed", range(3))
@@ -82,7 +103,7 @@ def test_what_several_signs_tell_makes_the_interval_narrower_and_it_holds_as_man
     widths = []
     for used in (slice(None), slice(alone, alone + 1)):
         doubt = Doubt.calibrated(errors, signs[used], hole)
-        half = np.stack([doubt.half(part) for part in np.moveaxis(told[used], 1, 0)])
+        half = doubt.half(told[used])
         assert (np.abs(new) <= half).mean() == pytest.approx(COVERED, abs=0.02)
         widths.append(half.mean())
     assert widths[0] < 0.97 * widths[1]

@@ -1,5 +1,6 @@
 """What is to be expected in holes whose like cannot be hidden."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import nibabel
@@ -13,6 +14,7 @@ from augmentor.filling.trial import Trial
 from augmentor.filling.view import View
 from augmentor.holes.find import find
 from augmentor.holes.hide import Hidden
+from augmentor.holes.judge import errors
 from augmentor.holes.priors import ALONG
 from augmentor.scaling import Scaling
 from data_adapters import Scene, open_scenes
@@ -29,6 +31,17 @@ def test_neighbours_count_for_as_much_as_in_rows(figures: tuple[float, float, fl
     own, holes, hidden = (np.array([f]) for f in figures)
     assert Trial(parts(0), (parts(1), parts(2))).expected([own, holes, hidden]) == pytest.approx(own * holes / hidden)
     assert Trial(parts(0)).expected([own]) == own
+
+
+@pytest.mark.parametrize("harder", [0.5, 1.0, 3.0])
+def test_it_errs_more_in_the_holes_by_as_much_as_the_prior_does_in_whole_slices(harder: float) -> None:
+    own = parts(0)
+    whole = harder * errors(own)
+    for rows in (None, (parts(1), parts(2))):
+        trial = Trial(own, rows)
+        figures = [np.array([2.0]), *(np.array([f]) for f in ((3.0, 6.0) if rows else ()))]
+        expected = replace(trial, whole=whole).expected(figures)
+        np.testing.assert_allclose(expected, harder * trial.expected(figures), rtol=1e-5)
 
 
 def test_what_is_like_the_holes_leaves_out_what_is_not() -> None:
@@ -55,12 +68,30 @@ def test_the_error_in_the_holes_is_foreseen(tmp_path: Path, prior: str, step: in
     view = View(scene, find(scene, None)[0], Scaling((-1000.0,), (1000.0,)))
     column, whole = view.load(scene.plane), full.read(0, 48).values[0] / 1000
     made = ~column.known.any(axis=(1, 2))
-    errors = [
+    left = [
         (ALONG[prior](column.values, column.known, column.positions, i)[0][0] - whole[i]) ** 2
         for i in map(int, np.flatnonzero(made))
     ]
     trial = Rehearsal(view).judged_by(prior)
     judged = Answer(prior).judged(trial)[1]
     own = ((trial.own.truth - trial.own.prior) ** 2)[trial.own.hole].mean()
-    assert judged.error == pytest.approx(np.mean(errors), rel=0.3)
+    assert judged.error == pytest.approx(np.mean(left), rel=0.3)
     assert own > harder * judged.error
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_the_error_is_foreseen_of_a_volume_that_is_lively_in_one_corner(tmp_path: Path, seed: int) -> None:
+    """Windows that are kept aside may hold hardly any of it, or little else."""
+    random = np.random.default_rng(seed)
+    truth = gaussian_filter(random.normal(size=(128, 128, 40)), 1.5) * 500
+    row, column = random.integers(0, 80, 2)
+    truth[row : row + 48, column : column + 48] *= 10
+    holed = truth.copy()
+    lost = list(range(3, 37, 4))
+    holed[:, :, lost] = 0
+    scene, full = (volume(tmp_path / f"{number}.nii.gz", values) for number, values in enumerate((holed, truth)))
+    view = View(scene, find(scene, None)[0], Scaling((-1000.0,), (1000.0,)))
+    own, whole = view.load(scene.plane), full.read(0, 40).values[0] / 1000
+    left = [(ALONG["linear"](own.values, own.known, own.positions, i)[0][0] - whole[i]) ** 2 for i in lost]
+    judged = Answer("linear").judged(Rehearsal(view, seed=seed).judged_by("linear"))[1]
+    assert judged.error == pytest.approx(np.mean(left), rel=0.3)
