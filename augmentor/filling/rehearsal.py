@@ -13,8 +13,9 @@ from augmentor.filling.columns import columns
 from augmentor.filling.trial import Trial
 from augmentor.filling.view import View
 from augmentor.holes.column import Column
+from augmentor.holes.context import look
 from augmentor.holes.ends import volumes
-from augmentor.holes.hide import GAPS, Hidden, Hider, Lost
+from augmentor.holes.hide import GAPS, Hidden, Hider, Lost, runs
 from augmentor.holes.judge import errors
 from augmentor.holes.priors import FEWEST, FLOWING, KRIGED, SUITED, alike, along, expected_error
 from augmentor.learners.corrector import PASSED_OVER
@@ -30,8 +31,8 @@ LOOKED_AT = 256
 ENDS: tuple[Lost, ...] = ("earlier", "later")
 """What is lost at either end of a volume."""
 
-WHOLE_ONES = 32
-"""Whole slices of a volume that its prior is judged by."""
+WHOLE_ONES = 48
+"""Slices, hidden whole, that a volume's prior is judged by, at most."""
 
 COMPARED_ON = 96
 """Hidden parts that priors are compared by."""
@@ -109,14 +110,21 @@ class Rehearsal:
             everywhere, unseen = (self._drawn(part, JUDGED_ON, 2, prior) for part in (every, aside))
             return Trial(everywhere, unseen=unseen, unlike=True)
         trial = self._trial(prior, JUDGED_ON, 2, self.rows_tell)
-        return replace(trial, whole=self._whole_errors(prior)) if self.view.volume else trial
+        return replace(trial, whole=self._errors_of_whole(prior)) if self.whole else trial
 
-    def _whole_errors(self, prior: str) -> NDArray[np.float64]:
-        """Squared errors (C,) of a prior, which learned nothing anywhere, in whole slices."""
+    def _errors_of_whole(self, prior: str) -> NDArray[np.float64]:
+        """Squared errors (C,) of a prior, which learned nothing anywhere, in slices that are hidden whole."""
         every = [column._replace(told=column.known) for column in self.columns.aside]
-        hider = self._hider(every, 7, prior, size=_least(every))
-        # One by one: what is told of them takes more memory than the scene.
-        return np.mean([errors(hider.draw(1)) for _ in range(WHOLE_ONES)], axis=0)
+        hidden = [(column, run) for column in every for run in runs(column, self.gaps)]
+        of_slices = []
+        for number, at in enumerate(np.linspace(0, len(hidden) - 1, min(WHOLE_ONES, len(hidden))).round()):
+            column, run = hidden[int(at)]
+            index = run.start + number % (run.stop - run.start)
+            known, judged = column.known.copy(), column.known[index]
+            known[run] = False
+            made = look(column._replace(known=known), index, judged, match=False, prior=prior).prior
+            of_slices.append(((column.values[:, index] - made)[:, judged].astype(np.float64) ** 2).mean(axis=1))
+        return np.mean(of_slices, axis=0)
 
     def watched(self, prior: str) -> Hidden:
         """Parts that nothing was learned from, to see when learning no longer helps."""
@@ -227,9 +235,4 @@ class Rehearsal:
 
 def _wide(columns: Sequence[Column]) -> tuple[int, ...]:
     """The size of wide hidden parts of these."""
-    return tuple(min(WIDE, side) for side in _least(columns))
-
-
-def _least(columns: Sequence[Column]) -> tuple[int, ...]:
-    """Rows and columns that each of these has."""
-    return tuple(min(column.known.shape[axis] for column in columns) for axis in (1, 2))
+    return tuple(min(WIDE, *(column.known.shape[axis] for column in columns)) for axis in (1, 2))
