@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -56,7 +56,8 @@ def over_planes(generator: Generator, facts: Facts, *, mirrored: bool = False) -
     def once(told: NDArray[np.float32], noise: torch.Tensor) -> NDArray[np.float32]:
         every = torch.cat([torch.from_numpy(told), noise], dim=1)
         with torch.inference_mode():
-            return np.asarray(sliding_window_inference(every, facts.tile, 16, tiles, OVERLAP, mode="gaussian"))
+            how: Any = {"mode": "gaussian", "padding_mode": "replicate"}
+            return np.asarray(sliding_window_inference(every, facts.tile, 16, tiles, OVERLAP, **how))
 
     def apply(told: NDArray[np.float32], noise: torch.Tensor | None) -> NDArray[np.float32]:
         if noise is not None:

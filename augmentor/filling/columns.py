@@ -41,8 +41,8 @@ ENOUGH = 0.25
 
 
 class Columns(NamedTuple):
-    """Of one scene: its ``own`` columns to learn from, others kept ``aside`` to judge by, and a volume's ``rows`` as
-    slices for both.
+    """Of one scene: its ``own`` columns to learn from, others kept ``aside`` to judge by, ``both`` together, and a
+    volume's ``rows`` as slices to learn from and to judge by.
 
     Rows keep the neighbours that the holes have; the same ones, as ``rows_as_hidden``, those that hidden slices have.
     ``of_holes`` and ``of_hidden`` are these neighbours.
@@ -51,6 +51,7 @@ class Columns(NamedTuple):
     own: list[Column]
     rows: list[Column]
     aside: list[Column]
+    both: list[Column]
     rows_aside: list[Column]
     rows_as_hidden: list[Column]
     of_holes: list[Pattern]
@@ -74,16 +75,13 @@ def columns(view: View, size: tuple[int, ...], gaps: Sequence[int], seed: int, *
     between them, rows alone are to be learned from.
     """
     random = np.random.default_rng(seed)
-    found = Columns([], [], [], [], [], [], [])
+    found = Columns([], [], [], [], [], [], [], [])
     areas = list(_areas(view, random))
     for area in areas:
-        kept = (
-            _kept_aside(area.known.shape[1:], size, random)
-            if view.lost == "parts"
-            else _kept_dates(areas, view.lost, learning)
-        )
+        kept = _kept_aside(area, size, random) if view.lost == "parts" else _kept_dates(areas, view.lost, learning)
         own, aside = area._replace(told=area.known & ~kept), area._replace(told=area.known & kept)
         found.aside.append(_padded(aside, size))
+        found.both.append(_padded(area._replace(told=area.known), size))
         if not view.volume:
             found.own.append(_padded(own, size))
             continue
@@ -122,13 +120,22 @@ def _areas(view: View, random: np.random.Generator) -> Iterator[Column]:
             return
 
 
-def _kept_aside(plane: tuple[int, ...], size: tuple[int, ...], random: np.random.Generator) -> Mask:
-    """A part of a plane's windows, as large as a tile each."""
-    kept = np.zeros(plane, dtype=bool)
-    every = list(windows(plane[0], plane[1], size, 0.0))
-    for i in random.permutation(len(every))[: max(1, round(ASIDE * len(every)))]:
-        kept[every[i].slices] = True
-    return kept
+def _kept_aside(area: Column, size: tuple[int, ...], random: np.random.Generator) -> Mask:
+    """A part of a plane's windows, as large as a tile each; such as show more than a background that is all alike, if
+    any do."""
+    height, width = area.known.shape[1:]
+    every = list(windows(height, width, size, 0.0))
+    order, count = random.permutation(len(every)), max(1, round(ASIDE * len(every)))
+    choices = []
+    for first in range(0, len(every), count):
+        kept = np.zeros((height, width), dtype=bool)
+        for i in order[first : first + count]:
+            kept[every[i].slices] = True
+        choices.append(kept)
+        shown = area.values[:, area.known & kept]
+        if shown.size and np.ptp(shown, axis=1).any():
+            return kept
+    return choices[0]
 
 
 def _kept_dates(areas: Sequence[Column], lost: Lost, learning: bool) -> Mask:

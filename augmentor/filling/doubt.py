@@ -44,8 +44,10 @@ class Curve:
         """
         weights = nnls(np.column_stack([signs.T, np.ones_like(error)]), error)[0][:-1]
         spread = weights @ signs
-        edges = np.unique(np.quantile(spread, np.linspace(0, 1, int(np.clip(len(spread) // FEWEST, 1, BINS)) + 1)))
-        bins = np.clip(np.searchsorted(edges, spread, side="right") - 1, 0, max(0, len(edges) - 2))
+        # Where nothing varies is a bin of its own, however much of it there is.
+        some = spread[spread > 0] if spread.any() else spread
+        edges = np.unique(np.quantile(some, np.linspace(0, 1, int(np.clip(len(some) // FEWEST, 1, BINS)) + 1)))
+        bins = np.minimum(np.searchsorted(edges, spread, side="right") - 1, max(0, len(edges) - 2))
         of_bins = [bins == number for number in np.unique(bins)]
         quantiles = [_conformal(error[of_bin]) for of_bin in of_bins]
         rising = isotonic_regression(quantiles, weights=[of_bin.sum() for of_bin in of_bins]).x
@@ -59,7 +61,7 @@ class Curve:
         return np.asarray(np.interp(spread, self.spreads, self.halves) * beyond)
 
     def then(self, needed: Curve) -> Curve:
-        """The same signs, and for each half of the interval what ``needed`` makes of it as its one sign."""
+        """The same signs, and for each of its halves what ``needed`` makes of that as its one sign."""
         return replace(self, halves=needed(self.halves[None]))
 
 

@@ -58,7 +58,7 @@ class Rehearsal:
         self.seed = seed
         gaps = view.gaps()
         self.gaps = gaps or view.deep() or list(GAPS)
-        # Holes that are whole slices are all there is, or none of them is.
+        # Where slices or dates are missing whole, such are hidden, and no parts of them.
         self.whole = 1.0 if gaps else 0.0
         self.columns = columns(view, tile, self.gaps, seed, learning=learning)
         found = self.columns
@@ -104,27 +104,28 @@ class Rehearsal:
         return self.columns.unlike and not self.rows_tell
 
     def judged_by(self, prior: str) -> Trial:
-        """Parts that nothing was learned from; of a plane alone, others as well."""
+        """Parts that nothing was learned from; of a plane alone, others as well; of a volume, how its prior errs."""
         if self.view.alone:
             every, aside = [*self.columns.own, *self.columns.aside], self.columns.aside
             everywhere, unseen = (self._drawn(part, JUDGED_ON, 2, prior) for part in (every, aside))
             return Trial(everywhere, unseen=unseen, unlike=True)
         trial = self._trial(prior, JUDGED_ON, 2, self.rows_tell)
-        return replace(trial, whole=self._errors_of_whole(prior)) if self.whole else trial
+        return replace(trial, whole=self._errors_of_whole(prior)) if self.view.volume and self.whole else trial
 
-    def _errors_of_whole(self, prior: str) -> NDArray[np.float64]:
-        """Squared errors (C,) of a prior, which learned nothing anywhere, in slices that are hidden whole."""
-        every = [column._replace(told=column.known) for column in self.columns.aside]
-        hidden = [(column, run) for column in every for run in runs(column, self.gaps)]
-        of_slices = []
+    def _errors_of_whole(self, prior: str) -> NDArray[np.float64] | None:
+        """Squared errors (C,) of a prior, which learned nothing anywhere, in slices that are hidden whole; none where
+        no slices can be."""
+        hidden = [(column, run) for column in self.columns.both for run in runs(column, self.gaps)]
+        squares, count = np.zeros(self.view.scene.shape[0]), 0
         for number, at in enumerate(np.linspace(0, len(hidden) - 1, min(WHOLE_ONES, len(hidden))).round()):
             column, run = hidden[int(at)]
             index = run.start + number % (run.stop - run.start)
-            known, judged = column.known.copy(), column.known[index]
+            known, judged = column.known.copy(), column.told[index]
             known[run] = False
             made = look(column._replace(known=known), index, judged, match=False, prior=prior).prior
-            of_slices.append(((column.values[:, index] - made)[:, judged].astype(np.float64) ** 2).mean(axis=1))
-        return np.mean(of_slices, axis=0)
+            squares += ((column.values[:, index] - made)[:, judged].astype(np.float64) ** 2).sum(axis=1)
+            count += judged.sum()
+        return squares / count if count else None
 
     def watched(self, prior: str) -> Hidden:
         """Parts that nothing was learned from, to see when learning no longer helps."""
@@ -133,11 +134,7 @@ class Rehearsal:
     def at_end(self, away: int) -> Hidden | None:
         """Parts of slices that are hidden with all that lie beyond them, the nearest one that is left so many steps
         away; nothing was learned from any. None if no two are so far apart."""
-        every = [
-            column._replace(told=column.known).some(volume)
-            for column in self.columns.aside
-            for volume in volumes(self.view.scene)
-        ]
+        every = [column.some(volume) for column in self.columns.both for volume in volumes(self.view.scene)]
         hiders = [
             Hider(every, volume=True, seed=self.seed + 5, size=self.tile, gaps=(away,), lost=lost, prior="nearest")
             for lost in ENDS

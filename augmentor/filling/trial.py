@@ -55,6 +55,10 @@ class Trial:
         prior errs in whole slices. Source: the ratio estimator (Cochran 1977, "Sampling techniques", chapter 6).
         """
         own, *rows = figures
-        times = [(rows[0], rows[1])] if rows else []
-        times += [] if self.whole is None else [(self.whole, errors(self.own))]
-        return np.prod([own, *(above / np.maximum(below, 1e-12) for above, below in times)], axis=0)
+        expected = own if self.whole is None else self.whole * _times(own, errors(self.own))
+        return expected * _times(*rows) if rows else expected
+
+
+def _times(those: NDArray[Any], others: NDArray[Any]) -> NDArray[Any]:
+    """How many times as large as others; once where these tell nothing."""
+    return np.divide(those, others, out=np.ones_like(those, dtype=np.float64), where=others > 1e-12)

@@ -100,8 +100,8 @@ class View:
         return [sorted(between)[i] for i in np.searchsorted(behind, pixels)]
 
     def gaps(self) -> list[int]:
-        """How many slices each gap of whole slices between others spans, as far as the middle of the plane shows
-        them."""
+        """How many slices gaps of whole slices between others span, as far as the middle of the plane shows them: each
+        as often as it has slices, where they are not alike."""
         if isinstance(self.scene, Between):
             beside = self.scene.beside
             return [max(1, beside[-1] - beside[0] - 1)]
@@ -109,4 +109,5 @@ class View:
         made = self.holes(window).any(axis=0).reshape(self.scene.shape[1], -1)
         # Volumes of a 4-D file beside each other.
         lost = made.all(axis=1).reshape(self.scene.volumes, -1).T
-        return sorted(runs_between(lost).elements())
+        every = sorted(runs_between(lost).elements())
+        return every if len(set(every)) == 1 else [gap for gap in every for _ in range(gap)]

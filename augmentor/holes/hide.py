@@ -29,6 +29,9 @@ SHAPED = 0.7
 PARTS = 4
 """Parts that are taken of one such look."""
 
+ANOTHER = 10
+"""Times the usual distance of slices, beyond which another volume of the same file begins."""
+
 ENOUGH = 0.25
 """Slices that can be hidden between two known ones, for each that is missing, for no others to be hidden."""
 
@@ -245,10 +248,13 @@ def runs(column: Column, gaps: Sequence[int], *, through: bool = False) -> list[
     are to be hidden in part.
     """
     there, told = (np.asarray(mask.any(axis=(1, 2))) for mask in (column.known, column.told))
+    steps = np.abs(np.diff(column.positions))
+    another = steps > ANOTHER * np.median(steps) if len(steps) else steps
 
     def between_known(gaps: Sequence[int]) -> list[slice]:
         every = [slice(first, first + gap) for gap in gaps for first in range(1, len(there) - gap)]
-        return [run for run in every if told[run].all() and there[: run.start].any() and there[run.stop :].any()]
+        one = [run for run in every if not another[run.start - 1 : run.stop].any()]
+        return [run for run in one if told[run].all() and there[: run.start].any() and there[run.stop :].any()]
 
     whole = [slice(0, len(there)) for gap in gaps if through and gap >= len(there)]
     if whole and len(whole) == len(gaps):

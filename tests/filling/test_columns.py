@@ -3,6 +3,7 @@
 from itertools import chain
 from pathlib import Path
 
+import nibabel
 import numpy as np
 import pytest
 
@@ -31,7 +32,9 @@ def test_nothing_is_told_twice_nor_of_a_hole(drawn: phantoms.Phantoms, kind: str
     assert own.any() and kept.any()
     assert not (own & kept).any()
     np.testing.assert_array_equal(own | kept, known)
-    for column in chain(*found[:5]):
+    np.testing.assert_array_equal(found.both[0].told[:, :height, :width], known)
+    assert found.both[0].told.sum() == known.sum()
+    for column in chain(*found[:6]):
         assert min(column.known.shape[1:]) >= 32
         assert column.values.shape[1:] == column.known.shape == column.told.shape
         assert len(column.positions) == len(column.known)
@@ -43,6 +46,16 @@ def test_a_seventh_is_kept_aside(drawn: phantoms.Phantoms, kind: str) -> None:
     view = seen(min(drawn.stack.glob("*.tif"))) if kind == "date" else seen(getattr(drawn, kind))
     (aside,) = columns(view, (8, 8), (1,), 0).aside
     assert aside.told.sum() == pytest.approx(0.15 * aside.known.sum(), rel=0.15)
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_what_is_kept_aside_is_no_background_alone(tmp_path: Path, seed: int) -> None:
+    head = np.zeros((96, 96, 9), np.float32)
+    head[40:56, 32:64] = np.random.default_rng(seed).normal(100, 5, (16, 32, 9))
+    head[:, :, 4] = 0
+    nibabel.save(nibabel.Nifti1Image(head, np.eye(4)), tmp_path / "head.nii.gz")
+    (aside,) = columns(seen(tmp_path / "head.nii.gz"), (16, 16), (1,), seed).aside
+    assert np.ptp(aside.values[:, aside.told]) > 0
 
 
 def alternate(view: View) -> View:

@@ -122,6 +122,21 @@ def test_what_lies_outside_of_the_hole_does_not_count() -> None:
     np.testing.assert_array_equal(*halves)
 
 
+@pytest.mark.parametrize("part", [0.5, 0.03, 0.005])
+def test_a_background_that_never_errs_does_not_make_up_for_what_little_shows(part: float) -> None:
+    def heads(seed: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        random = np.random.default_rng(seed)
+        shows = random.random((60, 1, 48, 48)) < part
+        spread = np.where(shows, random.uniform(1, 2, shows.shape), 0)
+        return spread * random.normal(size=shows.shape), spread, np.ones(shows.shape, bool)
+
+    doubt = by_spread(*heads(0))
+    errors, spread, _ = heads(1)
+    inside = np.abs(errors) <= doubt.half(spread[None])
+    assert inside[spread > 0].mean() == pytest.approx(COVERED, abs=0.03)
+    assert inside[spread == 0].all()
+
+
 def test_no_spread_at_all_leaves_an_interval() -> None:
     errors, spread, hole = drawn(0, honest=1.0)
     doubt = by_spread(errors, np.zeros_like(spread), hole)

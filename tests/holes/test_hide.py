@@ -66,6 +66,16 @@ def test_a_volume_hides_runs_between_its_first_and_last_slice(slices: int) -> No
     np.testing.assert_allclose(hidden.prior, hidden.truth, atol=1e-5)
 
 
+@pytest.mark.parametrize("gap", [1, 2, 3])
+def test_no_run_of_slices_lies_between_two_volumes(gap: int) -> None:
+    """Volumes of one file follow each other, far apart."""
+    depth, volumes = 6, 3
+    positions = [i + 1000 * (i // depth) for i in range(depth * volumes)]
+    inside = {first + depth * number for number in range(volumes) for first in range(1, depth - gap)}
+    beside_each_other = column(depth * volumes)._replace(positions=positions)
+    assert {run.start for run in runs(beside_each_other, (gap,))} == inside
+
+
 @pytest.mark.parametrize("every", [2, 3, 5])
 def test_slices_that_never_lie_together_are_hidden_one_by_one(every: int) -> None:
     whole = column(6 * every + 1)

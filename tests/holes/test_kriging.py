@@ -56,6 +56,12 @@ def test_a_walk_is_interpolated_linearly_and_noise_is_averaged() -> None:
     np.testing.assert_allclose(weights(STEPS, told("noise")), np.full(6, 1 / 6), atol=0.03)
 
 
+def test_what_is_all_alike_tells_nothing() -> None:
+    assert weights(STEPS, Variogram(LAGS, (0.0,) * len(LAGS))) == ()
+    flat, known = np.full((1, 12, 8, 8), 7.0), np.arange(12) != 5
+    assert not kriging(flat, np.broadcast_to(known[:, None, None], flat.shape[1:]), list(range(12)), 5)[1].any()
+
+
 @pytest.mark.parametrize("lost", LOST)
 @pytest.mark.parametrize("smooth", [0.5, 1.0, 1.5, 2.5])
 def test_it_is_better_than_the_classical_ones(smooth: float, lost: str) -> None:

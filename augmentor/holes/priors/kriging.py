@@ -47,7 +47,7 @@ def weights(offsets: tuple[float, ...], variogram: Variogram) -> tuple[float, ..
     one; none where the variogram does not tell."""
     at = np.array([*offsets, 0.0])
     apart = np.abs(at[:, None] - at)
-    if len(variogram.distances) < 2 or np.isnan(variogram.at(apart)).any():
+    if len(variogram.distances) < 2 or np.isnan(variogram.at(apart)).any() or not max(variogram.differences):
         return ()
     *system, aim = _smoothed(variogram, apart)
     count = len(offsets)
