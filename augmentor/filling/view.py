@@ -24,6 +24,9 @@ from data_adapters.between import Between
 SHARES = 8
 """Depths of holes that are told."""
 
+LENGTHS = 32
+"""Figures that gaps of several lengths are told by, at most."""
+
 
 class Beside(Protocol):
     """What else is known of every slice: so many channels, which a window gives as (channels, S, h, w)."""
@@ -100,8 +103,8 @@ class View:
         return [sorted(between)[i] for i in np.searchsorted(behind, pixels)]
 
     def gaps(self) -> list[int]:
-        """How many slices gaps of whole slices between others span, as far as the middle of the plane shows them: each
-        as often as it has slices, where they are not alike."""
+        """How many slices gaps of whole slices between others span, as far as the middle of the plane shows them; where
+        they are not alike, a few figures, each of as many slices."""
         if isinstance(self.scene, Between):
             beside = self.scene.beside
             return [max(1, beside[-1] - beside[0] - 1)]
@@ -110,4 +113,9 @@ class View:
         # Volumes of a 4-D file beside each other.
         lost = made.all(axis=1).reshape(self.scene.volumes, -1).T
         every = sorted(runs_between(lost).elements())
-        return every if len(set(every)) == 1 else [gap for gap in every for _ in range(gap)]
+        if len(set(every)) < 2:
+            return every
+        of_slices = np.repeat(every, every)
+        return [
+            int(gap) for gap in of_slices[np.linspace(0, len(of_slices) - 1, min(LENGTHS, len(of_slices))).astype(int)]
+        ]

@@ -29,7 +29,7 @@ SHAPED = 0.7
 PARTS = 4
 """Parts that are taken of one such look."""
 
-ANOTHER = 10
+ANOTHER = 100
 """Times the usual distance of slices, beyond which another volume of the same file begins."""
 
 ENOUGH = 0.25
@@ -253,8 +253,8 @@ def runs(column: Column, gaps: Sequence[int], *, through: bool = False) -> list[
 
     def between_known(gaps: Sequence[int]) -> list[slice]:
         every = [slice(first, first + gap) for gap in gaps for first in range(1, len(there) - gap)]
-        one = [run for run in every if not another[run.start - 1 : run.stop].any()]
-        return [run for run in one if told[run].all() and there[: run.start].any() and there[run.stop :].any()]
+        able = [run for run in every if told[run].all() and there[: run.start].any() and there[run.stop :].any()]
+        return [run for run in able if not another[run.start - 1 : run.stop].any()]
 
     whole = [slice(0, len(there)) for gap in gaps if through and gap >= len(there)]
     if whole and len(whole) == len(gaps):

@@ -76,6 +76,12 @@ def test_no_run_of_slices_lies_between_two_volumes(gap: int) -> None:
     assert {run.start for run in runs(beside_each_other, (gap,))} == inside
 
 
+def test_slices_that_lie_farther_apart_than_most_are_hidden_as_well() -> None:
+    positions = [*np.arange(30) * 0.5, *(20 + 6 * np.arange(12))]
+    irregular = column(42)._replace(positions=positions)
+    assert {run.start for run in runs(irregular, (1,))} == set(range(1, 41))
+
+
 @pytest.mark.parametrize("every", [2, 3, 5])
 def test_slices_that_never_lie_together_are_hidden_one_by_one(every: int) -> None:
     whole = column(6 * every + 1)
